@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, files, seeds, the run log, records. No torch, nothing of ours above it."""

@@ -1,0 +1,76 @@
+"""Every mistake a user can make, in one tree. Each is one line: what was given, where, what was expected, what to do.
+
+    WhetError
+    ├── RecipeError          a setting is unknown, of the wrong type, out of bounds, or contradicts another (also ValueError)
+    ├── DataError            a file or a row cannot be used (also ValueError)
+    ├── ModelError           a model or tokenizer folder cannot be used (also ValueError)
+    ├── RunFolderError       the run folder is in use, belongs to another recipe, or is damaged (also OSError)
+    ├── MissingExtraError    a feature needs an optional package (also ImportError)
+    └── TrainingStoppedError the run cannot learn: no trained tokens, no reward variance, non-finite numbers (also ArithmeticError)
+
+The command line prints a WhetError as its one line and exits with 2; a TrainingStoppedError exits with 1, because the
+command was right and the run was not. Anything else is our mistake and keeps its traceback.
+"""
+
+from collections.abc import Sequence
+
+__all__ = [
+    "DataError",
+    "MissingExtraError",
+    "ModelError",
+    "RecipeError",
+    "RunFolderError",
+    "TrainingStoppedError",
+    "WhetError",
+    "did_you_mean",
+]
+
+
+class WhetError(Exception):
+    """Root of the tree; its text is what the user reads."""
+
+
+class RecipeError(WhetError, ValueError):
+    """One or more problems in the settings, one line each, all of them at once."""
+
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(WhetError, ValueError):
+    """A data file, or a row of one, that cannot be used; names file, row and field."""
+
+
+class ModelError(WhetError, ValueError):
+    """A model or tokenizer that cannot be used; names the folder and the file in it."""
+
+
+class RunFolderError(WhetError, OSError):
+    """A run folder that is in use, made by another recipe, or damaged; names the folder."""
+
+
+class MissingExtraError(WhetError, ImportError):
+    """A feature whose optional package is absent; the text ends with the exact install command."""
+
+    def __init__(self, feature: str, package: str, extra: str) -> None:
+        super().__init__(f"{feature} needs the package {package!r}; install it with: pip install 'whet[{extra}]'")
+
+
+class TrainingStoppedError(WhetError, ArithmeticError):
+    """The run was stopped because it could not learn; names the step and the reason. What was saved stays saved."""
+
+
+def did_you_mean(given: str, known: Sequence[str]) -> str:
+    """`"; did you mean 'x'?"` for the nearest known name, else the list of names when it is short, else nothing.
+
+    >>> did_you_mean("learning_rte", ["learning_rate", "epochs"])
+    "; did you mean 'learning_rate'?"
+    """
+    import difflib
+
+    names = sorted(known)
+    matches = difflib.get_close_matches(given, names, n=1, cutoff=0.6)
+    if matches:
+        return f"; did you mean {matches[0]!r}?"
+    return f"; known: {', '.join(names)}" if 0 < len(names) <= 16 else ""

@@ -1,0 +1,141 @@
+"""Files that are either whole or absent: atomic writes, content hashes, JSON lines."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from whet.core.errors import DataError
+
+__all__ = [
+    "append_json_line",
+    "atomic_directory",
+    "content_id",
+    "file_sha256",
+    "read_json",
+    "read_json_lines",
+    "write_bytes",
+    "write_json",
+    "write_json_lines",
+    "write_text",
+]
+
+
+def content_id(*parts: str) -> str:
+    """The first 16 hex digits of the SHA-256 of the parts: the identity of a row, whatever file it came from.
+
+    Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ. Lone surrogates are encoded as they are.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(f"{len(encoded)}:".encode())
+        digest.update(encoded)
+    return digest.hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes as hex, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write so that a crash at any moment leaves either the old file or the new one, never a part of either."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    with partial.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    _sync_directory(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8; a lone surrogate becomes its escape, because a report must be readable everywhere."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Indented JSON with keys in the order given; NaN and infinity are refused, they are not JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
+    """One JSON object a line, atomically as a whole."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+
+
+def append_json_line(path: Path, row: Any) -> None:
+    """Append one line and flush it to the operating system; a reader never sees half a line before its newline."""
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Parse one JSON file of ours; a damaged one is a `DataError` that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not valid JSON ({error}); it was damaged or edited after it was written") from error
+
+
+def read_json_lines(path: Path) -> Iterator[Any]:
+    """Rows of a file that whet wrote; a last line without its newline (a crash while appending) is left out."""
+    with path.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.endswith("\n"):
+                return
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{path}:{number}: not valid JSON ({error})") from error
+
+
+@contextlib.contextmanager
+def atomic_directory(target: Path) -> Iterator[Path]:
+    """Yield a hidden sibling folder to fill; on success every file is synced and it takes the target's place.
+
+    On any exception the hidden folder is removed and the target is untouched. An older target is replaced whole: it is
+    renamed away first, so a crash between the two renames leaves the older content under its hidden name only for
+    that instant.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        for file in sorted(partial.rglob("*")):
+            if file.is_file():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            else:
+                _sync_directory(file)
+        _sync_directory(partial)
+        if target.exists():
+            old = target.with_name(f".{target.name}.old-{os.getpid()}")
+            target.rename(old)
+            partial.rename(target)
+            shutil.rmtree(old)
+        else:
+            partial.rename(target)
+        _sync_directory(target.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
