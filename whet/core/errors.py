@@ -1,12 +1,12 @@
 """Every mistake a user can make, in one tree. Each is one line: what was given, where, what was expected, what to do.
 
     WhetError
-    ├── RecipeError          a setting is unknown, of the wrong type, out of bounds, or contradicts another (also ValueError)
+    ├── RecipeError          a setting is unknown, ill-typed, out of bounds or contradicts another (also ValueError)
     ├── DataError            a file or a row cannot be used (also ValueError)
     ├── ModelError           a model or tokenizer folder cannot be used (also ValueError)
     ├── RunFolderError       the run folder is in use, belongs to another recipe, or is damaged (also OSError)
     ├── MissingExtraError    a feature needs an optional package (also ImportError)
-    └── TrainingStoppedError the run cannot learn: no trained tokens, no reward variance, non-finite numbers (also ArithmeticError)
+    └── TrainingStoppedError the run cannot learn: no trained tokens, no variance, non-finite (also ArithmeticError)
 
 The command line prints a WhetError as its one line and exits with 2; a TrainingStoppedError exits with 1, because the
 command was right and the run was not. Anything else is our mistake and keeps its traceback.

@@ -1,7 +1,7 @@
 """The nouns of the whole system. Frozen, lists not tensors; a row's id is a hash of its content, wherever it came from.
 
-    raw row ──► Conversation | Prompt | Comparison | Ranking ──► (a purpose) ──► Rollout ──► Score
-         └────► Rejected, with a reason
+raw row ──► Conversation | Prompt | Comparison | Ranking ──► (a purpose) ──► Rollout ──► Score
+     └────► Rejected, with a reason
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ EVALUATION_PURPOSES: frozenset[Purpose] = frozenset(PURPOSES) - TRAINING_PURPOSE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a row came from: `Origin(source="openai/gsm8k:main:train", row=17)`. The source is never an absolute path."""
+    """Where a row came from: `Origin(source="openai/gsm8k:main:train", row=17)`; never an absolute path."""
 
     source: str
     row: int  # 0-based, counting every row of the source, the rejected ones too
