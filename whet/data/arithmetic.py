@@ -1,0 +1,434 @@
+"""`whet:arithmetic`: word problems about someone's things, with demonstrations of mixed quality and rankings.
+
+A problem is an opening, one to four steps, perhaps a distractor, and a question:
+
+    Alice has 3 apples and buys 2 more. How many now?
+    <think>Start with 3. Buys 2 => 3+2=5.</think><answer>5</answer>
+
+Three slices. `in_distribution`: common things and actions. `long_tail`: a rare thing or a rare action, which
+fine-tuning hardly sees. `out_of_distribution`: sentence forms that stand nowhere else, larger numbers, or five and six
+steps; these rows are for evaluation only. `pretraining_documents` makes the plain text that the embedded base model
+learns from: sums and stories without tags, never one of the prompts (a hash of the text decides whose it is) and never
+an unseen form.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from whet.core.recipe import ArithmeticSettings
+from whet.core.seeds import seed_for
+
+__all__ = ["arithmetic_rows", "pretraining_documents"]
+
+Slice = Literal["in_distribution", "long_tail", "out_of_distribution"]
+Operation = Literal["+", "-", "*"]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+SHE = _words("Alice Anna Bella Clara Diana Emma Fiona Grace Hanna Iris Julia Karen Laura Maria Nina Olga Paula Rosa Sara Tina")
+HE = _words("Adam Ben Carl David Erik Felix George Henry Ivan Jack Kevin Leo Mark Nick Oscar Paul Robert Simon Tom Victor")
+PEOPLE = tuple((name, "she") for name in SHE) + tuple((name, "he") for name in HE)
+THINGS = _words(
+    """apples pears plums lemons cookies muffins candies eggs books pencils crayons stickers stamps coins marbles balloons
+    shells stones leaves flowers buttons beads ribbons cards toys dolls kites balls cups plates spoons bottles tickets
+    pictures candles notebooks"""
+)
+QUALITIES = ("", "", "", "", "red ", "green ", "blue ", "small ", "big ", "old ", "new ", "round ")
+RARE_THINGS = _words(
+    """lanterns sextants fossils harmonicas thimbles gargoyles parasols trinkets medallions goblets figurines compasses
+    ocarinas tapestries geodes pinecones abacuses monocles"""
+)
+CONTAINERS = ("boxes", "bags", "baskets", "jars", "packs")
+PLACES = ("at the market", "at school", "in the park", "at the fair", "in the shop", "at home")
+
+OPENINGS = (
+    "{name} has {n} {things}",
+    "{name} starts with {n} {things}",
+    "{name} owns {n} {things}",
+    "In the morning {name} has {n} {things}",
+    "{name} brings along {n} {things}",
+    "On Monday {name} has {n} {things}",
+    "{name} keeps {n} {things} {place}",
+)
+GROUP_OPENINGS = (
+    "{name} has {k} {containers} with {m} {things} in each",
+    "{name} fills {k} {containers} with {m} {things} each",
+    "There are {k} {containers} with {m} {things} each, and all belong to {name}",
+)
+UNSEEN_OPENINGS = (
+    "The collection of {name} counts {n} {things}",
+    "A chest that belongs to {name} holds {n} {things}",
+    "All in all {n} {things} belong to {name} at first",
+)
+FRAMES = (
+    "{Sub} {clause}.",
+    "{Sub} {clause} {place}.",
+    "Then {sub} {clause}.",
+    "After that {sub} {clause}.",
+    "Later {sub} {clause}.",
+    "The next day {sub} {clause}.",
+    "{name} {clause}.",
+    "In the evening {sub} {clause}.",
+)
+UNSEEN_FRAMES = (
+    "Before long, {name} {clause}.",
+    "As it happens, {sub} {clause}.",
+    "What follows is that {sub} {clause}.",
+)
+QUESTIONS = (
+    "How many {things} does {name} have now?",
+    "How many now?",
+    "How many {things} are there in the end?",
+    "How many {things} does {sub} have in total?",
+    "How many {things} are left?",
+    "How many does {name} have at the end?",
+    "What is the number of {things} now?",
+)
+UNSEEN_QUESTIONS = ("Count what {name} is left holding.", "State the final tally of {things}.")
+DISTRACTORS = (
+    "{other} has {d} {others}.",
+    "{name} is {d} years old.",
+    "The walk takes {d} minutes.",
+    "{other} looks at {d} {others}.",
+    "It is day {d} of the month.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What happens to the count: `Action(thought="Buys", operation="+", clauses=("buys {n} more",))`."""
+
+    thought: str
+    operation: Operation
+    clauses: tuple[str, ...]
+    number: int | None = None  # fixed when the word carries it: "doubles" is 2
+
+
+ACTIONS = (
+    Action(thought="Buys", operation="+", clauses=("buys {n} more", "buys {n} more {things}", "buys {n} {things}")),
+    Action(thought="Finds", operation="+", clauses=("finds {n} more", "finds {n} {things}", "finds another {n}")),
+    Action(thought="Gets", operation="+", clauses=("gets {n} {things} from {other}", "gets {n} more from {other}")),
+    Action(thought="Picks", operation="+", clauses=("picks up {n} more", "picks up {n} {things}")),
+    Action(thought="Makes", operation="+", clauses=("makes {n} more", "makes {n} {things}")),
+    Action(thought="Wins", operation="+", clauses=("wins {n} {things}", "wins {n} more")),
+    Action(thought="Gives", operation="-", clauses=("gives {n} to {other}", "gives {n} {things} to {other}")),
+    Action(thought="Sells", operation="-", clauses=("sells {n}", "sells {n} {things}", "sells {n} of them")),
+    Action(thought="Loses", operation="-", clauses=("loses {n}", "loses {n} of the {things}")),
+    Action(thought="Uses", operation="-", clauses=("uses {n} {things}", "uses {n} of them")),
+    Action(thought="Drops", operation="-", clauses=("throws away {n}", "throws away {n} {things}")),
+    Action(thought="Lends", operation="-", clauses=("lends {n} {things} to {other}",)),
+    Action(thought="Doubles", operation="*", clauses=("doubles the number of {things}", "doubles them"), number=2),
+    Action(thought="Triples", operation="*", clauses=("triples the number of {things}", "triples them"), number=3),
+    Action(thought="Times", operation="*", clauses=("ends up with {n} times as many {things}",)),
+)
+RARE_ACTIONS = (
+    Action(thought="Inherits", operation="+", clauses=("inherits {n} {things}",)),
+    Action(thought="Unearths", operation="+", clauses=("unearths {n} more",)),
+    Action(thought="Donates", operation="-", clauses=("donates {n} {things} to the museum",)),
+    Action(thought="Forfeits", operation="-", clauses=("forfeits {n} of them",)),
+    Action(thought="Barters", operation="-", clauses=("barters away {n} {things}",)),
+    Action(thought="Fourfold", operation="*", clauses=("quadruples the number of {things}",), number=4),
+)
+UNSEEN_ACTIONS = (
+    Action(thought="Adds", operation="+", clauses=("sees the hoard grow by {n}", "adds {n} on top")),
+    Action(thought="Takes", operation="-", clauses=("sees the hoard shrink by {n}", "does away with {n}")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One change: `Step(thought="Buys 2", before=3, operation="+", number=2)`, after which there are 5."""
+
+    thought: str
+    before: int
+    operation: Operation
+    number: int
+
+    @property
+    def after(self) -> int:
+        if self.operation == "+":
+            return self.before + self.number
+        return self.before - self.number if self.operation == "-" else self.before * self.number
+
+    @property
+    def equation(self) -> str:
+        return f"{self.before}{self.operation}{self.number}={self.after}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A word problem: its text in sentences, how many there are at first, and the steps to the answer."""
+
+    sentences: tuple[str, ...]
+    question: str
+    name: str
+    things: str
+    start: int
+    steps: tuple[Step, ...]
+
+    @property
+    def prompt(self) -> str:
+        return " ".join((*self.sentences, self.question))
+
+    @property
+    def answer(self) -> int:
+        return self.steps[-1].after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difficulty:
+    """The ranges that numbers are drawn from."""
+
+    start: tuple[int, int]
+    change: tuple[int, int]
+    factor: tuple[int, int]
+    largest: int
+
+
+ORDINARY = Difficulty(start=(2, 20), change=(1, 20), factor=(2, 4), largest=100)
+LARGER = Difficulty(start=(40, 99), change=(21, 60), factor=(2, 3), largest=300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forms:
+    """The sentence forms and words that a problem is told in."""
+
+    openings: Sequence[str]
+    frames: Sequence[str]
+    questions: Sequence[str]
+    actions: Sequence[Action]
+    things: Sequence[str]
+    group_share: float
+
+
+SEEN = Forms(openings=OPENINGS, frames=FRAMES, questions=QUESTIONS, actions=ACTIONS, things=THINGS, group_share=0.15)
+RARE_FORMS = (
+    Forms(openings=OPENINGS, frames=FRAMES, questions=QUESTIONS, actions=ACTIONS, things=RARE_THINGS, group_share=0.1),
+    Forms(openings=OPENINGS, frames=FRAMES, questions=QUESTIONS, actions=RARE_ACTIONS, things=THINGS, group_share=0.1),
+)
+UNSEEN = Forms(
+    openings=UNSEEN_OPENINGS,
+    frames=UNSEEN_FRAMES,
+    questions=UNSEEN_QUESTIONS,
+    actions=UNSEEN_ACTIONS,
+    things=THINGS,
+    group_share=0.0,
+)
+
+
+def _step(random_: random.Random, actions: Sequence[Action], before: int, limits: Difficulty) -> tuple[Action, Step]:
+    while True:
+        action = random_.choice(actions)
+        low, high = limits.factor if action.operation == "*" else limits.change
+        if action.operation == "-":
+            high = min(high, before)
+        if low > high:
+            low = 1
+        if low > high:
+            continue
+        number = action.number or random_.randint(low, high)
+        step = Step(
+            thought=action.thought if action.number else f"{action.thought} {number}",
+            before=before,
+            operation=action.operation,
+            number=number,
+        )
+        if 0 <= step.after <= limits.largest:
+            return action, step
+
+
+def _problem(random_: random.Random, forms: Forms, *, steps: int, limits: Difficulty) -> Problem:
+    name, pronoun = random_.choice(PEOPLE)
+    other = random_.choice([person for person, _ in PEOPLE if person != name])
+    things = random_.choice(QUALITIES) + random_.choice(forms.things)
+    words = {"name": name, "sub": pronoun, "Sub": pronoun.capitalize(), "other": other, "things": things}
+
+    def tell(form: str, **more: object) -> str:
+        return form.format(**words, place=random_.choice(PLACES), containers=random_.choice(CONTAINERS), **more)
+
+    taken: list[Step] = []
+    if random_.random() < forms.group_share and limits is ORDINARY:
+        k, m = random_.randint(2, 5), random_.randint(2, 9)
+        start = k * m
+        sentences = [tell(random_.choice(GROUP_OPENINGS), k=k, m=m)]
+        taken.append(Step(thought=f"{k} of {m}", before=k, operation="*", number=m))
+    else:
+        start = random_.randint(*limits.start)
+        sentences = [tell(random_.choice(forms.openings), n=start)]
+    current = start
+    while len(taken) < steps:
+        action, step = _step(random_, forms.actions, current, limits)
+        clause = tell(random_.choice(action.clauses), n=step.number)
+        joins = len(sentences) == 1 and forms is not UNSEEN and random_.random() < 0.35
+        if joins:
+            sentences[-1] += f" and {clause}."
+        else:
+            if len(sentences) == 1 and not sentences[0].endswith("."):
+                sentences[0] += "."
+            sentences.append(tell(random_.choice(forms.frames), clause=clause))
+        taken.append(step)
+        current = step.after
+    if not sentences[0].endswith("."):
+        sentences[0] += "."
+    if random_.random() < 0.25:
+        distractor = tell(random_.choice(DISTRACTORS), d=random_.randint(2, 30), others=random_.choice(THINGS))
+        sentences.insert(random_.randint(1, len(sentences)), distractor)
+    question = tell(random_.choice(forms.questions))
+    return Problem(
+        sentences=tuple(sentences), question=question, name=name, things=things, start=start, steps=tuple(taken)
+    )
+
+
+def _thought(problem: Problem, *, steps: Sequence[Step]) -> str:
+    grouped = steps[0].thought == f"{steps[0].before} of {steps[0].number}"
+    beginning = "" if grouped else f"Start with {problem.start}. "
+    return beginning + " ".join(f"{step.thought} => {step.equation}." for step in steps)
+
+
+def _tagged(thought: str | None, answer: int) -> str:
+    return ("" if thought is None else f"<think>{thought}</think>") + f"<answer>{answer}</answer>"
+
+
+def _slip(random_: random.Random, right: int) -> int:
+    return (
+        max(0, right + random_.choice((-10, -3, -2, -1, 1, 2, 3, 10))) if right > 3 else right + random_.randint(1, 4)
+    )
+
+
+def _wrong(random_: random.Random, problem: Problem, *, reasons: bool) -> str:
+    """A slip in the last equation, or a wrong number given directly."""
+    answer = _slip(random_, problem.answer)
+    if not reasons:
+        return _tagged(None, answer)
+    last = problem.steps[-1]
+    right = _thought(problem, steps=problem.steps)
+    return _tagged(right.removesuffix(f"={last.after}.") + f"={answer}.", answer)
+
+
+def _junk(random_: random.Random, problem: Problem) -> str:
+    """An answer nobody wants: shuffled words, no answer, an empty tag, or a repetition of the prompt."""
+    words = problem.prompt.split()
+    random_.shuffle(words)
+    return random_.choice(
+        (
+            " ".join(words[:12]),
+            "<answer></answer>",
+            f"<think>{' '.join(words[:8])}</think>",
+            problem.sentences[0],
+            f"<answer>{problem.things}</answer>",
+            f"{problem.answer}",
+        )
+    )
+
+
+def _is_for_pretraining(prompt: str) -> bool:
+    """One prompt in four belongs to the base model's pretraining text; the other three to the eight purposes."""
+    return hashlib.sha256(prompt.encode()).digest()[0] % 4 == 0
+
+
+def _row(random_: random.Random, problem: Problem, slice_: Slice, settings: ArithmeticSettings) -> dict[str, Any]:
+    reasons = random_.random() < settings.reasoning_share
+    thought = _thought(problem, steps=problem.steps)
+    if random_.random() < settings.wrong_share:
+        completion = _wrong(random_, problem, reasons=reasons)
+    else:
+        completion = _tagged(thought if reasons else None, problem.answer)
+    return {
+        "prompt": problem.prompt,
+        "completion": completion,
+        "answer": str(problem.answer),
+        "slice": slice_,
+        "completions": [
+            _tagged(thought, problem.answer),
+            _tagged(None, problem.answer),
+            _wrong(random_, problem, reasons=random_.random() < 0.5),
+            _junk(random_, problem),
+        ],
+        "ranks": [0, 1, 2, 3],
+        "steps": len(problem.steps),
+    }
+
+
+def _out_of_distribution(random_: random.Random, steps: int) -> Problem:
+    kind = random_.randrange(3)
+    if kind == 0:
+        return _problem(random_, UNSEEN, steps=steps, limits=ORDINARY)
+    if kind == 1:
+        return _problem(random_, SEEN, steps=steps, limits=LARGER)
+    return _problem(random_, SEEN, steps=random_.choice((5, 6)), limits=ORDINARY)
+
+
+def arithmetic_rows(settings: ArithmeticSettings, *, seed: int) -> Iterator[dict[str, Any]]:
+    """`settings.rows` raw rows with different prompts, the same ones for the same settings and seed.
+
+    A row holds `prompt`, `completion` (a demonstration of the asked-for mixed quality), `answer`, `slice`, `steps`, and
+    four `completions` with `ranks`: correct and well formed, correct, wrong, junk.
+    """
+    random_ = random.Random(seed_for(seed, "arithmetic"))
+    seen: set[str] = set()
+    while len(seen) < settings.rows:
+        steps = random_.choices((1, 2, 3, 4), weights=settings.steps)[0]
+        draw = random_.random()
+        slice_: Slice
+        if draw < settings.out_of_distribution_share:
+            slice_, problem = "out_of_distribution", _out_of_distribution(random_, steps)
+        elif draw < settings.out_of_distribution_share + settings.long_tail_share:
+            slice_, problem = "long_tail", _problem(random_, random_.choice(RARE_FORMS), steps=steps, limits=ORDINARY)
+        else:
+            slice_, problem = "in_distribution", _problem(random_, SEEN, steps=steps, limits=ORDINARY)
+        if _is_for_pretraining(problem.prompt) or problem.prompt in seen:
+            continue
+        seen.add(problem.prompt)
+        yield _row(random_, problem, slice_, settings)
+
+
+def _sums(random_: random.Random) -> str:
+    """A line of plain sums, some of them a chain in which each starts from the last result."""
+    current = random_.randint(0, 60)
+    parts = []
+    for _ in range(random_.randint(3, 8)):
+        if random_.random() < 0.4:
+            current = random_.randint(0, 100)
+        operation: Operation = random_.choice(("+", "+", "-", "-", "*"))
+        if operation == "*" and current > 40:
+            operation = "-"
+        high = 9 if operation == "*" else 30
+        number = random_.randint(0, min(high, current) if operation == "-" else high)
+        step = Step(thought="", before=current, operation=operation, number=number)
+        parts.append(f"{step.equation}.")
+        current = step.after if step.after <= 200 else random_.randint(0, 60)
+    return " ".join(parts)
+
+
+def _story(random_: random.Random, problem: Problem) -> str:
+    """The problem told as plain prose: with the running count, with a worked answer, or with a bare answer."""
+    style = random_.random()
+    if style < 0.25 and len(problem.sentences) == len(problem.steps) + 1:
+        told = zip(problem.sentences[1:], problem.steps, strict=True)
+        body = " ".join(f"{sentence} That makes {step.equation}." for sentence, step in told)
+        return f"{problem.sentences[0]} {body} Now {problem.name} has {problem.answer} {problem.things}."
+    if style < 0.75:
+        worked = " ".join(f"{step.thought}: {step.equation}." for step in problem.steps)
+        return f"{problem.prompt}\nAt first {problem.start}. {worked} So {problem.answer}."
+    return f"{problem.prompt}\n{problem.name} has {problem.answer} {problem.things}."
+
+
+def pretraining_documents(*, seed: int) -> Iterator[str]:
+    """Endless plain text: sums and stories, never with tags, never a prompt of `arithmetic_rows`, no unseen form."""
+    random_ = random.Random(seed_for(seed, "pretraining"))
+    while True:
+        if random_.random() < 0.3:
+            yield _sums(random_)
+            continue
+        forms = random_.choice(RARE_FORMS) if random_.random() < 0.02 else SEEN
+        problem = _problem(
+            random_, forms, steps=random_.choices((1, 2, 3, 4), weights=(3, 4, 3, 2))[0], limits=ORDINARY
+        )
+        if _is_for_pretraining(problem.prompt):
+            yield _story(random_, problem)
