@@ -31,8 +31,12 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-SHE = _words("Alice Anna Bella Clara Diana Emma Fiona Grace Hanna Iris Julia Karen Laura Maria Nina Olga Paula Rosa Sara Tina")
-HE = _words("Adam Ben Carl David Erik Felix George Henry Ivan Jack Kevin Leo Mark Nick Oscar Paul Robert Simon Tom Victor")
+SHE = _words(
+    "Alice Anna Bella Clara Diana Emma Fiona Grace Hanna Iris Julia Karen Laura Maria Nina Olga Paula Rosa Sara Tina"
+)
+HE = _words(
+    "Adam Ben Carl David Erik Felix George Henry Ivan Jack Kevin Leo Mark Nick Oscar Paul Robert Simon Tom Victor"
+)
 PEOPLE = tuple((name, "she") for name in SHE) + tuple((name, "he") for name in HE)
 THINGS = _words(
     """apples pears plums lemons cookies muffins candies eggs books pencils crayons stickers stamps coins marbles balloons
@@ -265,12 +269,12 @@ def _problem(random_: random.Random, forms: Forms, *, steps: int, limits: Diffic
     while len(taken) < steps:
         action, step = _step(random_, forms.actions, current, limits)
         clause = tell(random_.choice(action.clauses), n=step.number)
-        joins = len(sentences) == 1 and forms is not UNSEEN and random_.random() < 0.35
-        if joins:
+        is_open = not sentences[-1].endswith(".")
+        if is_open and forms is not UNSEEN and random_.random() < 0.35:
             sentences[-1] += f" and {clause}."
         else:
-            if len(sentences) == 1 and not sentences[0].endswith("."):
-                sentences[0] += "."
+            if is_open:
+                sentences[-1] += "."
             sentences.append(tell(random_.choice(forms.frames), clause=clause))
         taken.append(step)
         current = step.after
@@ -285,10 +289,15 @@ def _problem(random_: random.Random, forms: Forms, *, steps: int, limits: Diffic
     )
 
 
-def _thought(problem: Problem, *, steps: Sequence[Step]) -> str:
-    grouped = steps[0].thought == f"{steps[0].before} of {steps[0].number}"
-    beginning = "" if grouped else f"Start with {problem.start}. "
-    return beginning + " ".join(f"{step.thought} => {step.equation}." for step in steps)
+def _is_grouped(problem: Problem) -> bool:
+    """The opening itself is a product: 4 bags with 6 apples in each."""
+    first = problem.steps[0]
+    return first.thought == f"{first.before} of {first.number}"
+
+
+def _thought(problem: Problem) -> str:
+    beginning = "" if _is_grouped(problem) else f"Start with {problem.start}. "
+    return beginning + " ".join(f"{step.thought} => {step.equation}." for step in problem.steps)
 
 
 def _tagged(thought: str | None, answer: int) -> str:
@@ -307,7 +316,7 @@ def _wrong(random_: random.Random, problem: Problem, *, reasons: bool) -> str:
     if not reasons:
         return _tagged(None, answer)
     last = problem.steps[-1]
-    right = _thought(problem, steps=problem.steps)
+    right = _thought(problem)
     return _tagged(right.removesuffix(f"={last.after}.") + f"={answer}.", answer)
 
 
@@ -334,7 +343,7 @@ def _is_for_pretraining(prompt: str) -> bool:
 
 def _row(random_: random.Random, problem: Problem, slice_: Slice, settings: ArithmeticSettings) -> dict[str, Any]:
     reasons = random_.random() < settings.reasoning_share
-    thought = _thought(problem, steps=problem.steps)
+    thought = _thought(problem)
     if random_.random() < settings.wrong_share:
         completion = _wrong(random_, problem, reasons=reasons)
     else:
@@ -413,9 +422,10 @@ def _story(random_: random.Random, problem: Problem) -> str:
         told = zip(problem.sentences[1:], problem.steps, strict=True)
         body = " ".join(f"{sentence} That makes {step.equation}." for sentence, step in told)
         return f"{problem.sentences[0]} {body} Now {problem.name} has {problem.answer} {problem.things}."
-    if style < 0.75:
+    if style < 0.7:
         worked = " ".join(f"{step.thought}: {step.equation}." for step in problem.steps)
-        return f"{problem.prompt}\nAt first {problem.start}. {worked} So {problem.answer}."
+        first = "" if _is_grouped(problem) else f"At first {problem.start}. "
+        return f"{problem.prompt}\n{first}{worked} So {problem.answer}."
     return f"{problem.prompt}\n{problem.name} has {problem.answer} {problem.things}."
 
 

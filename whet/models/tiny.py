@@ -1,6 +1,6 @@
 """Pretrains the embedded base model `whet:tiny` and writes it to `whet/models/tiny_weights`.
 
-    python -m whet.models.tiny            # about an hour on 2 cores
+    python -m whet.models.tiny            # about half an hour on 2 cores
 
 A Llama-architecture transformer of 0.95 M parameters with a byte-level BPE of 1,536 tokens in which every digit stands
 alone. It reads the generator's plain text (sums and stories, `whet.data.arithmetic.pretraining_documents`) and nothing
@@ -144,7 +144,7 @@ def _save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: P
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--tokens", type=int, default=45_000_000)
+    parser.add_argument("--tokens", type=int, default=32_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=TINY_FOLDER)
     arguments = parser.parse_args()
