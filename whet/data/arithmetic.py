@@ -39,8 +39,8 @@ HE = _words(
 )
 PEOPLE = tuple((name, "she") for name in SHE) + tuple((name, "he") for name in HE)
 THINGS = _words(
-    """apples pears plums lemons cookies muffins candies eggs books pencils crayons stickers stamps coins marbles balloons
-    shells stones leaves flowers buttons beads ribbons cards toys dolls kites balls cups plates spoons bottles tickets
+    """apples pears plums lemons cookies muffins candies eggs books pencils crayons stickers stamps coins marbles
+    balloons shells stones leaves flowers buttons beads ribbons cards toys dolls kites balls cups plates spoons bottles tickets
     pictures candles notebooks"""
 )
 QUALITIES = ("", "", "", "", "red ", "green ", "blue ", "small ", "big ", "old ", "new ", "round ")
@@ -126,7 +126,7 @@ ACTIONS = (
     Action(thought="Loses", operation="-", clauses=("loses {n}", "loses {n} of the {things}")),
     Action(thought="Uses", operation="-", clauses=("uses {n} {things}", "uses {n} of them")),
     Action(thought="Drops", operation="-", clauses=("throws away {n}", "throws away {n} {things}")),
-    Action(thought="Lends", operation="-", clauses=("lends {n} {things} to {other}",)),
+    Action(thought="Lends", operation="-", clauses=("lends {n} {things} to {other}", "lends {n} to {other}")),
     Action(thought="Doubles", operation="*", clauses=("doubles the number of {things}", "doubles them"), number=2),
     Action(thought="Triples", operation="*", clauses=("triples the number of {things}", "triples them"), number=3),
     Action(thought="Times", operation="*", clauses=("ends up with {n} times as many {things}",)),
@@ -268,7 +268,9 @@ def _problem(random_: random.Random, forms: Forms, *, steps: int, limits: Diffic
     current = start
     while len(taken) < steps:
         action, step = _step(random_, forms.actions, current, limits)
-        clause = tell(random_.choice(action.clauses), n=step.number)
+        # "lends 1 cups" is no English: a single one is told without its noun where the action can be.
+        plain = [clause for clause in action.clauses if step.number != 1 or "{n} {things}" not in clause]
+        clause = tell(random_.choice(plain or action.clauses), n=step.number)
         is_open = not sentences[-1].endswith(".")
         if is_open and forms is not UNSEEN and random_.random() < 0.35:
             sentences[-1] += f" and {clause}."
