@@ -1,0 +1,1 @@
+"""Sampling completions: how a token is drawn, and the batched decoding loop."""

@@ -1,0 +1,153 @@
+"""Models in and out: safetensors folders that `from_pretrained` reads, checked before anything is trained on them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
+from transformers import logging as transformers_logging
+
+from whet.core.errors import ModelError
+from whet.core.files import atomic_directory, file_sha256
+
+__all__ = ["LoadedModel", "load_model", "load_reward_model", "load_tokenizer", "resolve_model", "save_model"]
+
+EMBEDDED = {"whet:tiny": Path(__file__).parent / "tiny_weights"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model with the tokenizer it is tied to; `fingerprint` is a hash of its weight files, None for a hub id."""
+
+    model: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    fingerprint: str | None
+
+
+def resolve_model(name: str) -> str:
+    """The folder or hub id behind a name; a name that looks like a path must exist."""
+    if name in EMBEDDED:
+        return str(EMBEDDED[name])
+    if name.startswith("whet:"):
+        raise ModelError(f"model {name!r} is not embedded; known: {', '.join(sorted(EMBEDDED))}")
+    path = Path(name)
+    if path.is_dir():
+        return _checked_folder(path)
+    if path.exists():
+        raise ModelError(f"model {name!r} is a file; give the folder that holds config.json and model.safetensors")
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ModelError(f"model {name!r}: no such folder, and not a hub id of the form owner/name")
+    return name
+
+
+def _checked_folder(path: Path) -> str:
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path}: no config.json; give the folder that holds the model's config.json and safetensors")
+    if not any(path.glob("*.safetensors")):
+        pickled = [file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in path.glob(pattern)]
+        found = f"only {', '.join(sorted(pickled))}, which can run code when loaded" if pickled else "no weights at all"
+        raise ModelError(f"{path}: {found}; whet reads safetensors only, convert the model first")
+    names = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+    if not any((path / name).is_file() for name in names):
+        raise ModelError(f"{path}: no tokenizer ({', '.join(names)}); copy the tokenizer files of this model into it")
+    return str(path)
+
+
+def _quietly(load: Any, name: str, source: str, **options: Any) -> Any:
+    """Call a `from_pretrained` without its bars and notes; its errors become one line."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        return load(source, trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"model {name!r} cannot be loaded: {first_line}") from error
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer alone. Begin and end tokens that it does not name are taken from the model's config."""
+    source = resolve_model(name)
+    tokenizer: PreTrainedTokenizerBase = _quietly(AutoTokenizer.from_pretrained, name, source)
+    if tokenizer.eos_token_id is None or tokenizer.bos_token_id is None:
+        from transformers import AutoConfig
+
+        config = _quietly(AutoConfig.from_pretrained, name, source)
+        for kind in ("eos", "bos"):
+            token_id = getattr(config, f"{kind}_token_id", None)
+            token_id = token_id[0] if isinstance(token_id, list) else token_id
+            if getattr(tokenizer, f"{kind}_token_id") is None and token_id is not None:
+                setattr(tokenizer, f"{kind}_token", tokenizer.convert_ids_to_tokens(token_id))
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(name: str, *, device: torch.device | str = "cpu") -> LoadedModel:
+    """A causal language model in float32 with its tokenizer.
+
+    Refused, each with one line: missing or surplus weights, weights that are not finite, ids beyond the embedding.
+    """
+    return _load(name, AutoModelForCausalLM, device)
+
+
+def load_reward_model(name: str, *, device: torch.device | str = "cpu") -> LoadedModel:
+    """A sequence classifier with one label, with its tokenizer."""
+    loaded = _load(name, AutoModelForSequenceClassification, device)
+    labels = getattr(loaded.model.config, "num_labels", None)
+    if labels != 1:
+        raise ModelError(f"model {name!r} has {labels} labels; a reward model has one (num_labels: 1)")
+    return loaded
+
+
+def _load(name: str, kind: Any, device: torch.device | str) -> LoadedModel:
+    source = resolve_model(name)
+    tokenizer = load_tokenizer(name)
+    model, info = _quietly(
+        kind.from_pretrained, name, source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+    )
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if info[problem]:
+            keys = ", ".join(sorted(str(key) for key in info[problem])[:3])
+            raise ModelError(
+                f"model {name!r}: {len(info[problem])} {problem.replace('_', ' ')} in its weights, as {keys}"
+            )
+    for key, value in model.named_parameters():
+        if not bool(torch.isfinite(value).all()):
+            raise ModelError(f"model {name!r}: the weights of {key} are not finite; the file is damaged")
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= model.get_input_embeddings().weight.shape[0]:
+        raise ModelError(
+            f"model {name!r}: its tokenizer has token ids up to {largest}, but the model embeds only "
+            f"{model.get_input_embeddings().weight.shape[0]}; they do not belong together"
+        )
+    model.eval()
+    return LoadedModel(model=model.to(device), tokenizer=tokenizer, name=name, fingerprint=_fingerprint(Path(source)))
+
+
+def _fingerprint(folder: Path) -> str | None:
+    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    if not files:
+        return None
+    return hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()[:16]
+
+
+def save_model(model: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a folder that `from_pretrained` reads, safetensors only, whole or not at all."""
+    with atomic_directory(folder) as partial:
+        any_model: Any = model
+        any_model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
