@@ -40,8 +40,8 @@ HE = _words(
 PEOPLE = tuple((name, "she") for name in SHE) + tuple((name, "he") for name in HE)
 THINGS = _words(
     """apples pears plums lemons cookies muffins candies eggs books pencils crayons stickers stamps coins marbles
-    balloons shells stones leaves flowers buttons beads ribbons cards toys dolls kites balls cups plates spoons bottles tickets
-    pictures candles notebooks"""
+    balloons shells stones leaves flowers buttons beads ribbons cards toys dolls kites balls cups plates spoons bottles
+    tickets pictures candles notebooks"""
 )
 QUALITIES = ("", "", "", "", "red ", "green ", "blue ", "small ", "big ", "old ", "new ", "round ")
 RARE_THINGS = _words(

@@ -1,0 +1,157 @@
+"""The run folder: one run per folder, held by a lock, portable, and refused when it belongs to another recipe.
+
+runs/NAME/
+  recipe.yaml  resolved.yaml  environment.json
+  data/  sft/  reward_model/  rl/  evaluation/        each with complete.json once its stage is done
+  report.html
+"""
+
+import fcntl
+import os
+import platform
+import socket
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+from whet.core.errors import RunFolderError
+from whet.core.files import read_json, write_json, write_text
+from whet.core.recipe import Recipe, Stage
+
+__all__ = ["RunFolder", "flatten"]
+
+PACKAGES = ("whet", "torch", "transformers", "tokenizers", "datasets", "safetensors", "numpy", "scipy", "pydantic")
+# Settings that say where a run is computed, not what it computes: they may change between two starts.
+_WHERE = ("name", "device")
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted keys: `{"sft": {"seed": 1}}` -> `{"sft.seed": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            flat |= flatten(inner, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = inner
+    return flat
+
+
+class RunFolder:
+    """An open run folder; use it as a context manager, so that the lock is let go. Death lets it go too."""
+
+    def __init__(self, path: Path, recipe: Recipe, *, origins: Mapping[str, str] | None = None) -> None:
+        self.path = path
+        self.recipe = recipe
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(
+                f"{path}: cannot make the run folder ({error.strerror}); choose another --run"
+            ) from error
+        self._lock = self._take_lock()
+        try:
+            self._claim(origins or {})
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+    def folder(self, stage: Stage) -> Path:
+        """The stage's own folder, made if need be."""
+        path = self.path / stage
+        path.mkdir(exist_ok=True)
+        return path
+
+    def stage_complete(self, stage: Stage) -> dict[str, Any] | None:
+        """What the stage left when it was done, None while it is not."""
+        path = self.path / stage / "complete.json"
+        return dict(read_json(path)) if path.exists() else None
+
+    def mark_complete(self, stage: Stage, summary: Mapping[str, Any]) -> None:
+        """From here on `whet run` skips the stage."""
+        write_json(self.folder(stage) / "complete.json", dict(summary))
+
+    def _take_lock(self) -> int:
+        handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
+            os.close(handle)
+            raise RunFolderError(f"{self.path}: in use by {holder}; wait for it, or choose another --run") from None
+        os.truncate(handle, 0)
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        return handle
+
+    def _claim(self, origins: Mapping[str, str]) -> None:
+        resolved = self.path / "resolved.yaml"
+        now = self.recipe.model_dump(mode="json")
+        if resolved.exists():
+            before = yaml.safe_load(resolved.read_text(encoding="utf-8"))
+            differing = list(_differences(before, now))
+            if differing:
+                shown = "".join(f"\n  {line}" for line in differing)
+                raise RunFolderError(
+                    f"{self.path}: made by another recipe; choose another --run, or delete the folder. "
+                    f"What differs:{shown}"
+                )
+            return
+        strangers = [file.name for file in self.path.iterdir() if file.name != ".lock"]
+        if strangers:
+            raise RunFolderError(
+                f"{self.path}: not empty ({', '.join(sorted(strangers)[:3])}) and not a run folder; "
+                "choose another --run"
+            )
+        write_json(self.path / "environment.json", environment())
+        write_text(self.path / "recipe.yaml", yaml.safe_dump(self.recipe.model_dump(mode="json", exclude_unset=True)))
+        write_text(resolved, resolved_yaml(now, origins))
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    old, new = flatten(before), flatten(now)
+    for key in sorted(old.keys() | new.keys()):
+        if key not in _WHERE and old.get(key) != new.get(key):
+            yield f"{key}: {old.get(key)!r} in the folder, {new.get(key)!r} now"
+
+
+def resolved_yaml(settings: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    """Every setting with where its value came from as a comment; it loads again as a recipe."""
+    lines = ["# Every setting of this run; the comment says where a value came from (nothing: the default).\n"]
+    path: list[str] = []
+    for line in yaml.safe_dump(dict(settings), sort_keys=False, width=1000).splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        name = line.strip().split(":", 1)[0]
+        path = [*path[:depth], name]
+        origin = origins.get(".".join(path))
+        lines.append(f"{line}  # {origin}\n" if origin and not line.endswith(":") else f"{line}\n")
+    return "".join(lines)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine; no path, no variable, no secret."""
+    versions: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "packages": versions,
+    }

@@ -1,0 +1,117 @@
+"""From records to token groups: what is trained on, what is dropped and why."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whet.core.files import write_json, write_json_lines
+from whet.core.records import Comparison, Conversation, Prompt, Ranking
+from whet.tokens.batches import TokenGroup
+from whet.tokens.template import Template
+
+__all__ = ["Dropped", "PreferenceExample", "preference_examples", "sft_groups", "usable_prompts", "write_dropped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A record that a stage could not train on: `Dropped(id="3f..", source="a.jsonl", row=17, reason="too long", ...)`."""
+
+    id: str
+    source: str
+    row: int
+    reason: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferenceExample:
+    """The completions of one prompt and which is better: pairs of indices `(better, worse)` into `group.completions`."""
+
+    group: TokenGroup
+    pairs: tuple[tuple[int, int], ...]
+
+
+def _dropped(prompt: Prompt, id_: str, reason: str, tokens: int) -> Dropped:
+    return Dropped(id=id_, source=prompt.origin.source, row=prompt.origin.row, reason=reason, tokens=tokens)
+
+
+def sft_groups(
+    conversations: Sequence[Conversation], template: Template, *, max_length: int, completion_only_loss: bool
+) -> tuple[list[TokenGroup], list[Dropped]]:
+    """One group of one completion per conversation; longer than `max_length` tokens, or nothing to train: dropped.
+
+    With `completion_only_loss` False everything after the first token is trained.
+    """
+    groups, dropped = [], []
+    for row in conversations:
+        prompt_ids, completion_ids = template.prompt_ids(row.prompt), template.completion_ids(row.completion)
+        tokens = len(prompt_ids) + len(completion_ids)
+        if not row.completion.strip():
+            dropped.append(_dropped(row.prompt, row.id, "empty completion", tokens))
+        elif tokens > max_length:
+            dropped.append(_dropped(row.prompt, row.id, "longer than max_length", tokens))
+        else:
+            if not completion_only_loss:
+                prompt_ids, completion_ids = prompt_ids[:1], prompt_ids[1:] + completion_ids
+            mask = (True,) * len(completion_ids)
+            groups.append(TokenGroup(prompt_ids=prompt_ids, completions=(completion_ids,), loss_masks=(mask,)))
+    return groups, dropped
+
+
+def preference_examples(
+    records: Sequence[Ranking | Comparison], template: Template, *, max_length: int
+) -> tuple[list[PreferenceExample], list[Dropped]]:
+    """One example per prompt with all its pairs, which go through the model together (Ouyang et al. 2022, section 3.5)."""
+    examples, dropped = [], []
+    for row in records:
+        texts = row.completions if isinstance(row, Ranking) else (row.chosen, row.rejected)
+        ranks = row.ranks if isinstance(row, Ranking) else (0, 1)
+        prompt_ids = template.prompt_ids(row.prompt)
+        completions = tuple(template.completion_ids(text) for text in texts)
+        tokens = len(prompt_ids) + max(map(len, completions))
+        pairs = tuple((a, b) for a, better in enumerate(ranks) for b, worse in enumerate(ranks) if better < worse)
+        if not pairs:
+            dropped.append(_dropped(row.prompt, row.id, "all completions are tied", tokens))
+        elif tokens > max_length:
+            dropped.append(_dropped(row.prompt, row.id, "longer than max_length", tokens))
+        else:
+            masks = tuple((True,) * len(completion) for completion in completions)
+            group = TokenGroup(prompt_ids=prompt_ids, completions=completions, loss_masks=masks)
+            examples.append(PreferenceExample(group=group, pairs=pairs))
+    return examples, dropped
+
+
+def usable_prompts(
+    prompts: Sequence[Prompt], template: Template, *, max_prompt_length: int
+) -> tuple[list[Prompt], list[Dropped]]:
+    """The prompts that fit into `max_prompt_length` tokens."""
+    kept, dropped = [], []
+    for prompt in prompts:
+        tokens = len(template.prompt_ids(prompt))
+        if tokens > max_prompt_length:
+            dropped.append(_dropped(prompt, prompt.id, "longer than max_prompt_length", tokens))
+        else:
+            kept.append(prompt)
+    return kept, dropped
+
+
+def write_dropped(folder: Path, dropped: Sequence[Dropped]) -> dict[str, int]:
+    """`dropped.jsonl` with a line per row, and the count of each reason."""
+    rows = [
+        {"id": row.id, "source": row.source, "row": row.row, "reason": row.reason, "tokens": row.tokens}
+        for row in dropped
+    ]
+    write_json_lines(folder / "dropped.jsonl", rows)
+    return dict(Counter(row.reason for row in dropped))
+
+
+def write_example(folder: Path, group: TokenGroup, template: Template) -> None:
+    """`example.json`: the first row as the model reads it, token by token, with what is trained marked."""
+    ids = (*group.prompt_ids, *group.completions[0])
+    trained = (*(False for _ in group.prompt_ids), *group.loss_masks[0])
+    tokens = [
+        {"id": id_, "text": template.token_text(id_), "is_trained": is_trained}
+        for id_, is_trained in zip(ids, trained, strict=True)
+    ]
+    write_json(folder / "example.json", {"tokens": tokens})

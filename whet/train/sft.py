@@ -1,0 +1,102 @@
+"""Supervised fine-tuning: cross-entropy on the completions, best weights by validation loss."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from whet.core.recipe import SftSettings, TemplateSettings
+from whet.core.records import Conversation
+from whet.core.runlog import Progress
+from whet.data.manifest import open_for_training
+from whet.models.decoder import Decoder
+from whet.models.load import load_model, save_model
+from whet.tokens.batches import FlatBatch, TokenGroup, flat_batch, micro_batches
+from whet.tokens.template import Template
+from whet.train.examples import sft_groups, write_dropped, write_example
+from whet.train.supervised import require_examples, train_supervised
+
+__all__ = ["SftTask", "train_sft"]
+
+
+class SftTask:
+    """Token cross-entropy over groups of one completion."""
+
+    stage = "sft"
+
+    def __init__(
+        self, decoder: Decoder, train: Sequence[TokenGroup], validation: Sequence[TokenGroup], *, max_tokens: int
+    ) -> None:
+        self.decoder = decoder
+        self.train = train
+        self.validation = validation
+        self.max_tokens = max_tokens
+        self._trained_tokens = 0
+
+    @property
+    def examples(self) -> int:
+        return len(self.train)
+
+    def micro_batches(self, rows: Sequence[int]) -> list[FlatBatch]:
+        return self._cut([self.train[row] for row in rows])
+
+    def denominator(self, batches: Sequence[FlatBatch]) -> float:
+        self._trained_tokens = sum(int(batch.mask_BT.sum()) for batch in batches)
+        return float(self._trained_tokens)
+
+    def losses(self, batch: FlatBatch) -> Tensor:
+        return -self.decoder.logprobs(batch).logprobs_BT
+
+    def metrics(self) -> Mapping[str, float]:
+        return {"train/tokens": self._trained_tokens}
+
+    def validate(self) -> float | None:
+        """Mean loss per token over every validation row, the same mask and denominator as in training."""
+        if not self.validation:
+            return None
+        batches = self._cut(self.validation)
+        with torch.no_grad():
+            total = sum(float(self.losses(batch).sum(dtype=torch.float64)) for batch in batches)
+        return total / sum(int(batch.mask_BT.sum()) for batch in batches)
+
+    def _cut(self, groups: Sequence[TokenGroup]) -> list[FlatBatch]:
+        device = self.decoder.device
+        return [flat_batch(piece, device=device) for piece in micro_batches(groups, max_tokens=self.max_tokens)]
+
+
+def train_sft(
+    settings: SftSettings,
+    *,
+    model: str | Path,
+    data_dir: Path,
+    template: TemplateSettings,
+    seed: int,
+    out: Path,
+    device: torch.device,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Fine-tune `model` on `ft_train`, write `out/model`, and return the stage's summary.
+
+    Rows that are too long or empty are listed in `out/dropped.jsonl` and counted; above 5 % the stage stops.
+    """
+    loaded = load_model(str(model), device=device)
+    words = Template(loaded.tokenizer, template)
+    train, dropped = _groups(open_for_training(data_dir, "ft_train"), words, settings)
+    validation, dropped_validation = _groups(open_for_training(data_dir, "ft_validation"), words, settings)
+    counts = write_dropped(out, [*dropped, *dropped_validation])
+    require_examples("sft", len(train), counts)
+    write_example(out, train[0], words)
+    task = SftTask(Decoder(loaded.model), train, validation, max_tokens=settings.max_tokens_per_micro_batch)
+    summary = train_supervised(task, loaded.model, settings, seed=seed, out=out, progress=progress)
+    save_model(loaded.model, loaded.tokenizer, out / "model")
+    return {
+        "rows": len(train),
+        "validation_rows": len(validation),
+        "dropped": counts,
+        "steps": summary.steps,
+        "best_step": summary.best_step,
+        "best_validation_loss": summary.best_validation_loss,
+        "skipped_steps": summary.skipped_steps,
+    }

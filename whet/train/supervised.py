@@ -1,0 +1,195 @@
+"""The loop that supervised fine-tuning and the reward model share: epochs over fixed examples, validation, checkpoints."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from whet.core.errors import TrainingStoppedError
+from whet.core.recipe import RewardModelSettings, SftSettings
+from whet.core.runlog import MetricsLog, Progress
+from whet.core.seeds import seed_for
+from whet.tokens.batches import FlatBatch
+from whet.train.checkpoint import Checkpoints
+from whet.train.guards import NonFiniteGuard, require_finite_weights
+from whet.train.schedule import learning_rate_at
+from whet.train.update import make_optimizer, update
+
+__all__ = ["SupervisedSummary", "SupervisedTask", "train_supervised"]
+
+
+class SupervisedTask(Protocol):
+    """What differs between the two stages."""
+
+    @property
+    def stage(self) -> str:
+        """`sft` or `reward_model`: the recipe's section and the run's folder."""
+
+    @property
+    def examples(self) -> int:
+        """How many examples there are to train on."""
+
+    def micro_batches(self, rows: Sequence[int]) -> list[FlatBatch]:
+        """The chosen examples, cut so that each piece fits into memory."""
+
+    def denominator(self, batches: Sequence[FlatBatch]) -> float:
+        """What the step's summed loss is divided by: trained tokens, or comparisons."""
+
+    def losses(self, batch: FlatBatch) -> Tensor:
+        """Loss values of one piece, zero where nothing is trained."""
+
+    def metrics(self) -> Mapping[str, float]:
+        """What the last step's losses showed besides the loss; read once per step."""
+
+    def validate(self) -> float | None:
+        """The validation loss of the weights as they are, None when the stage has no validation rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisedSummary:
+    """How the stage ended; `best_validation_loss` is None when nothing was validated."""
+
+    steps: int
+    best_step: int
+    best_validation_loss: float | None
+    skipped_steps: int
+
+
+@dataclass(slots=True, kw_only=True)
+class _Standing:
+    """What a checkpoint must hold besides weights and optimizer."""
+
+    best_step: int = 0
+    best_validation_loss: float | None = None
+    skipped_steps: int = 0
+    skipped_in_a_row: int = 0
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        return {
+            "best_step": self.best_step,
+            "best_validation_loss": self.best_validation_loss,
+            "skipped_steps": self.skipped_steps,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
+
+
+def rows_of_step(step: int, *, examples: int, batch_size: int, seed: int) -> list[int]:
+    """Which examples step `step` (from 0) trains on: each epoch its own permutation, its last batch perhaps smaller.
+
+    A pure function of its arguments, so a resume at any step, the first of an epoch too, needs no loader state.
+    """
+    per_epoch = math.ceil(examples / batch_size)
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng(seed_for(seed, "order", epoch)).permutation(examples)
+    return [int(row) for row in order[place * batch_size : (place + 1) * batch_size]]
+
+
+def train_supervised(
+    task: SupervisedTask,
+    model: nn.Module,
+    settings: SftSettings | RewardModelSettings,
+    *,
+    seed: int,
+    out: Path,
+    progress: Progress,
+) -> SupervisedSummary:
+    """Train to the end, from the last whole checkpoint in `out` if there is one; leave the best weights in the model."""
+    per_epoch = math.ceil(task.examples / settings.batch_size)
+    steps = min(settings.num_train_epochs * per_epoch, settings.max_steps or math.inf)
+    steps = int(steps)
+    eval_steps = settings.eval_steps if isinstance(settings, SftSettings) else steps
+    optimizer = make_optimizer(model, weight_decay=settings.weight_decay)
+    checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit)
+    log, guard, standing = MetricsLog(out / "metrics.jsonl"), NonFiniteGuard(task.stage), _Standing()
+    start = 0
+    if restored := checkpoints.restore(model, optimizer):
+        start, standing = restored.step, _Standing(**restored.state)
+        guard.skipped_in_a_row = standing.skipped_in_a_row
+        progress.say(f"{task.stage}: going on after step {start} of {steps}", *restored.skipped)
+    log.truncate_to(start)
+    with progress.bar(task.stage, total=steps, done=start) as bar:
+        for step in range(start, steps):
+            began = time.perf_counter()
+            rate = learning_rate_at(
+                step,
+                steps=steps,
+                peak=settings.learning_rate,
+                warmup_ratio=settings.warmup_ratio,
+                kind=settings.lr_scheduler_type,
+            )
+            batches = task.micro_batches(
+                rows_of_step(step, examples=task.examples, batch_size=settings.batch_size, seed=seed)
+            )
+            stats = update(
+                model,
+                optimizer,
+                batches,
+                task.losses,
+                denominator=task.denominator(batches),
+                learning_rate=rate,
+                max_grad_norm=settings.max_grad_norm,
+            )
+            guard.watch(step + 1, stats)
+            standing.skipped_steps += not stats.is_applied
+            standing.skipped_in_a_row = guard.skipped_in_a_row
+            line: dict[str, float | int | None] = {
+                "step": step + 1,
+                "epoch": round((step + 1) / per_epoch, 4),
+                "train/loss": stats.loss,
+                **task.metrics(),
+                "train/grad_norm": stats.grad_norm,
+                "train/learning_rate": rate,
+                "time/step_s": time.perf_counter() - began,
+            }
+            is_last, is_best = step + 1 == steps, False
+            if is_last or (step + 1) % eval_steps == 0:
+                validation_loss = task.validate()
+                if validation_loss is not None:
+                    line["validation/loss"] = validation_loss
+                is_best = _is_better(validation_loss, standing.best_validation_loss)
+                if is_best:
+                    standing.best_step, standing.best_validation_loss = step + 1, validation_loss
+            log.write(line)
+            bar.advance(line)
+            if is_last or is_best or (step + 1) % settings.save_steps == 0:
+                require_finite_weights(model, task.stage, step + 1)
+                checkpoints.save(step + 1, model, optimizer, standing.as_dict(), is_best=is_best)
+    checkpoints.load_best(model)
+    return SupervisedSummary(
+        steps=steps,
+        best_step=standing.best_step,
+        best_validation_loss=standing.best_validation_loss,
+        skipped_steps=standing.skipped_steps,
+    )
+
+
+def _is_better(loss: float | None, best: float | None) -> bool:
+    """Without validation rows the newest weights are the best known."""
+    if loss is None:
+        return True
+    return math.isfinite(loss) and (best is None or loss < best)
+
+
+def require_examples(stage: str, examples: int, dropped: Mapping[str, int]) -> None:
+    """Stop before training on nothing, or on what is left when more than one row in twenty was dropped."""
+    total = examples + sum(dropped.values())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items())) or "none was given"
+    if examples == 0:
+        raise TrainingStoppedError(f"{stage}: no row is left to train on ({reasons}); see {stage}/dropped.jsonl")
+    if sum(dropped.values()) > 0.05 * total:
+        raise TrainingStoppedError(
+            f"{stage}: {sum(dropped.values())} of {total} rows were dropped ({reasons}), more than 5 %; see "
+            f"{stage}/dropped.jsonl, then raise {stage}.max_length or mend the rows"
+        )
+
+
+def no_grad_mean(values: Tensor) -> float:
+    """The mean of a detached tensor as a float; for metrics only."""
+    with torch.no_grad():
+        return float(values.float().mean())
