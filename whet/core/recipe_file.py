@@ -259,9 +259,9 @@ def _explained(error: ValidationError, origins: Mapping[str, str], file: str) ->
                 continue  # named by `_unknown`, with a suggestion
         key = ".".join(str(part) for part in problem["loc"] if part not in ("str", "tuple[str, ...]"))
         where = next((origins[at] for at in _upwards(key) if at in origins), Path(file).name)
-        message = (
-            problem["msg"].removeprefix("Value error, ").removeprefix("Input should ").replace("be a valid", "be a")
-        )
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should ")
+        if problem["type"] == "extra_forbidden":
+            message = "unknown key"
         got = problem["input"]
         shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) and "got" not in message else ""
         start = "must " if problem["msg"].startswith("Input should") else ""

@@ -27,6 +27,7 @@ __all__ = [
     "Role",
     "Rollout",
     "Score",
+    "prompt_in",
 ]
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -128,6 +129,11 @@ class Ranking:
 
 
 Record = Prompt | Conversation | Comparison | Ranking
+
+
+def prompt_in(record: Record) -> Prompt:
+    """The prompt of any kind of record."""
+    return record if isinstance(record, Prompt) else record.prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,20 @@ from whet.core.records import Comparison, Conversation, Prompt, Ranking
 from whet.tokens.batches import TokenGroup
 from whet.tokens.template import Template
 
-__all__ = ["Dropped", "PreferenceExample", "preference_examples", "sft_groups", "usable_prompts", "write_dropped"]
+__all__ = [
+    "Dropped",
+    "PreferenceExample",
+    "preference_examples",
+    "sft_groups",
+    "usable_prompts",
+    "write_dropped",
+    "write_example",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """A record that a stage could not train on: `Dropped(id="3f..", source="a.jsonl", row=17, reason="too long", ...)`."""
+    """A record that a stage could not train on: `Dropped(source="a.jsonl", row=17, reason="empty completion", ...)`."""
 
     id: str
     source: str
@@ -26,7 +34,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceExample:
-    """The completions of one prompt and which is better: pairs of indices `(better, worse)` into `group.completions`."""
+    """The completions of one prompt; `pairs` are indices `(better, worse)` into `group.completions`."""
 
     group: TokenGroup
     pairs: tuple[tuple[int, int], ...]
@@ -62,7 +70,7 @@ def sft_groups(
 def preference_examples(
     records: Sequence[Ranking | Comparison], template: Template, *, max_length: int
 ) -> tuple[list[PreferenceExample], list[Dropped]]:
-    """One example per prompt with all its pairs, which go through the model together (Ouyang et al. 2022, section 3.5)."""
+    """One example per prompt with all its pairs, which go in together (Ouyang et al. 2022, section 3.5)."""
     examples, dropped = [], []
     for row in records:
         texts = row.completions if isinstance(row, Ranking) else (row.chosen, row.rejected)

@@ -15,7 +15,7 @@ from whet.models.decoder import Decoder
 from whet.models.load import load_model, save_model
 from whet.tokens.batches import FlatBatch, TokenGroup, flat_batch, micro_batches
 from whet.tokens.template import Template
-from whet.train.examples import sft_groups, write_dropped, write_example
+from whet.train.examples import Dropped, sft_groups, write_dropped, write_example
 from whet.train.supervised import require_examples, train_supervised
 
 __all__ = ["SftTask", "train_sft"]
@@ -83,8 +83,14 @@ def train_sft(
     """
     loaded = load_model(str(model), device=device)
     words = Template(loaded.tokenizer, template)
-    train, dropped = _groups(open_for_training(data_dir, "ft_train"), words, settings)
-    validation, dropped_validation = _groups(open_for_training(data_dir, "ft_validation"), words, settings)
+
+    def groups(rows: Sequence[Conversation]) -> tuple[list[TokenGroup], list[Dropped]]:
+        return sft_groups(
+            rows, words, max_length=settings.max_length, completion_only_loss=settings.completion_only_loss
+        )
+
+    train, dropped = groups(open_for_training(data_dir, "ft_train"))
+    validation, dropped_validation = groups(open_for_training(data_dir, "ft_validation"))
     counts = write_dropped(out, [*dropped, *dropped_validation])
     require_examples("sft", len(train), counts)
     write_example(out, train[0], words)

@@ -1,21 +1,19 @@
-"""The loop that supervised fine-tuning and the reward model share: epochs over fixed examples, validation, checkpoints."""
+"""The loop that supervised fine-tuning and the reward model share: epochs, validation, checkpoints."""
 
 import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from whet.core.errors import TrainingStoppedError
 from whet.core.recipe import RewardModelSettings, SftSettings
 from whet.core.runlog import MetricsLog, Progress
 from whet.core.seeds import seed_for
-from whet.tokens.batches import FlatBatch
 from whet.train.checkpoint import Checkpoints
 from whet.train.guards import NonFiniteGuard, require_finite_weights
 from whet.train.schedule import learning_rate_at
@@ -35,13 +33,13 @@ class SupervisedTask(Protocol):
     def examples(self) -> int:
         """How many examples there are to train on."""
 
-    def micro_batches(self, rows: Sequence[int]) -> list[FlatBatch]:
+    def micro_batches(self, rows: Sequence[int]) -> list[Any]:
         """The chosen examples, cut so that each piece fits into memory."""
 
-    def denominator(self, batches: Sequence[FlatBatch]) -> float:
+    def denominator(self, batches: Sequence[Any]) -> float:
         """What the step's summed loss is divided by: trained tokens, or comparisons."""
 
-    def losses(self, batch: FlatBatch) -> Tensor:
+    def losses(self, batch: Any) -> Tensor:
         """Loss values of one piece, zero where nothing is trained."""
 
     def metrics(self) -> Mapping[str, float]:
@@ -99,7 +97,7 @@ def train_supervised(
     out: Path,
     progress: Progress,
 ) -> SupervisedSummary:
-    """Train to the end, from the last whole checkpoint in `out` if there is one; leave the best weights in the model."""
+    """Train to the end, from the last whole checkpoint in `out` if any; leave the best weights in the model."""
     per_epoch = math.ceil(task.examples / settings.batch_size)
     steps = min(settings.num_train_epochs * per_epoch, settings.max_steps or math.inf)
     steps = int(steps)
@@ -187,9 +185,3 @@ def require_examples(stage: str, examples: int, dropped: Mapping[str, int]) -> N
             f"{stage}: {sum(dropped.values())} of {total} rows were dropped ({reasons}), more than 5 %; see "
             f"{stage}/dropped.jsonl, then raise {stage}.max_length or mend the rows"
         )
-
-
-def no_grad_mean(values: Tensor) -> float:
-    """The mean of a detached tensor as a float; for metrics only."""
-    with torch.no_grad():
-        return float(values.float().mean())

@@ -54,7 +54,7 @@ def update(
     total = 0.0
     for micro_batch in micro_batches:
         loss = losses(micro_batch).sum() / denominator
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         total += float(loss.detach())
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     grad_norm = float(nn.utils.clip_grad_norm_(parameters, max_grad_norm))

@@ -1,0 +1,113 @@
+"""GRPO: the group is the baseline (DeepSeekMath, arXiv:2402.03300; DAPO, arXiv:2503.14476; Dr. GRPO, arXiv:2503.20783).
+
+Legend: P prompt, G completion of the same prompt, B = P x G, T completion token.
+"""
+
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from whet.algorithms.algorithm import TokenLosses
+from whet.algorithms.kl import k3
+
+__all__ = ["Grpo", "clipped_surrogate", "group_advantages", "token_weights"]
+
+LossType = Literal["dapo", "grpo", "dr_grpo"]
+
+
+class GrpoSettings(Protocol):
+    """The settings that GRPO reads; `RlSettings` of the recipe has them."""
+
+    scale_rewards: Literal["group", "none"]
+    loss_type: LossType
+    epsilon: float
+    epsilon_high: float | None
+    beta: float
+    max_completion_length: int
+
+
+def group_advantages(rewards_PG: Tensor, *, scale: Literal["group", "none"], epsilon: float = 1e-4) -> Tensor:
+    """Reward minus the group's mean, divided by its standard deviation (n - 1) plus `epsilon` when `scale` is "group".
+
+    NaN marks a completion that could not be scored: it is left out of mean and deviation and gets advantage 0. A group
+    in which all scored rewards are equal, or fewer than two were scored, gets exactly 0 everywhere.
+    """
+    is_scored_PG = ~torch.isnan(rewards_PG)
+    count_P1 = is_scored_PG.sum(-1, keepdim=True)
+    filled_PG = torch.where(is_scored_PG, rewards_PG, 0.0)
+    mean_P1 = filled_PG.sum(-1, keepdim=True) / count_P1.clamp_min(1)
+    centred_PG = torch.where(is_scored_PG, rewards_PG - mean_P1, 0.0)
+    low_P1 = torch.where(is_scored_PG, rewards_PG, torch.inf).amin(-1, keepdim=True)
+    high_P1 = torch.where(is_scored_PG, rewards_PG, -torch.inf).amax(-1, keepdim=True)
+    has_signal_P1 = (count_P1 >= 2) & (high_P1 > low_P1)
+    if scale == "group":
+        deviation_P1 = (centred_PG.square().sum(-1, keepdim=True) / (count_P1 - 1).clamp_min(1)).sqrt()
+        centred_PG = centred_PG / (deviation_P1 + epsilon)
+    return torch.where(has_signal_P1 & is_scored_PG, centred_PG, 0.0)
+
+
+def clipped_surrogate(
+    logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_B: Tensor, *, epsilon: float, epsilon_high: float
+) -> tuple[Tensor, Tensor]:
+    """-min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon_high) A) per token, and where the clip was in force.
+
+    PPO's objective (Schulman et al. 2017, arXiv:1707.06347, eq. 7) with DAPO's two bounds. The log-ratio is bounded at
+    20 before it is exponentiated.
+    """
+    ratio_BT = (logprobs_BT - old_logprobs_BT).clamp(-20.0, 20.0).exp()
+    advantages_B1 = advantages_B[:, None]
+    plain_BT = ratio_BT * advantages_B1
+    clipped_BT = ratio_BT.clamp(1 - epsilon, 1 + epsilon_high) * advantages_B1
+    return -torch.minimum(plain_BT, clipped_BT), clipped_BT < plain_BT
+
+
+def token_weights(mask_BT: Tensor, *, loss_type: LossType, max_completion_length: int) -> Tensor:
+    """How much each token's loss counts: dapo 1, grpo 1 / length of its completion, dr_grpo 1 / the length limit."""
+    weights_BT = mask_BT.float()
+    if loss_type == "grpo":
+        return weights_BT / mask_BT.sum(-1, keepdim=True).clamp_min(1)
+    return weights_BT / max_completion_length if loss_type == "dr_grpo" else weights_BT
+
+
+class Grpo:
+    """Group advantages, clipped ratio, optional KL term `beta` * k3."""
+
+    def __init__(self, settings: GrpoSettings) -> None:
+        self.settings = settings
+
+    def advantages(self, rewards_PG: Tensor) -> Tensor:
+        return group_advantages(rewards_PG, scale=self.settings.scale_rewards)
+
+    def token_weights(self, mask_BT: Tensor) -> Tensor:
+        return token_weights(
+            mask_BT, loss_type=self.settings.loss_type, max_completion_length=self.settings.max_completion_length
+        )
+
+    def denominator(self, mask_BT: Tensor) -> float:
+        """All trained tokens for dapo; completions for grpo and dr_grpo."""
+        return float(mask_BT.sum()) if self.settings.loss_type == "dapo" else float(mask_BT.shape[0])
+
+    def token_losses(
+        self,
+        logprobs_BT: Tensor,
+        old_logprobs_BT: Tensor,
+        reference_logprobs_BT: Tensor,
+        advantages_B: Tensor,
+        mask_BT: Tensor,
+    ) -> TokenLosses:
+        losses_BT, is_clipped_BT = clipped_surrogate(
+            logprobs_BT,
+            old_logprobs_BT,
+            advantages_B,
+            epsilon=self.settings.epsilon,
+            epsilon_high=self.settings.epsilon if self.settings.epsilon_high is None else self.settings.epsilon_high,
+        )
+        kl_BT = k3(logprobs_BT, reference_logprobs_BT)
+        if self.settings.beta:
+            losses_BT = losses_BT + self.settings.beta * kl_BT
+        return TokenLosses(
+            losses_BT=torch.where(mask_BT, losses_BT, 0.0) * self.token_weights(mask_BT),
+            is_clipped_BT=is_clipped_BT & mask_BT,
+            kl_BT=torch.where(mask_BT, kl_BT, 0.0).detach(),
+        )
