@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from whet.core.records import Comparison, Conversation, Ranking, Record, prompt_in
-from whet.data.text import canonical, name_frequencies, template_form
+from whet.data.text import Masker, canonical, name_frequencies
 
 __all__ = ["VIEWS", "Clusters", "TextViews", "cluster", "exact_key", "names_of", "views_of"]
 
@@ -19,11 +19,11 @@ _FEWEST_PLAIN_WORDS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextViews:
-    """One row as the views see it; `names` are the words that count as names in the whole corpus."""
+    """One row as the views see it; `masker` knows the words that count as names in the whole corpus."""
 
     prompt: str
     completion: str
-    names: Mapping[str, float]
+    masker: Masker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def _shared_prompt(row: TextViews) -> str | None:
 
 
 def _template(row: TextViews) -> str | None:
-    form, plain_words = template_form(row.prompt, row.names)
+    form, plain_words = row.masker.form(row.prompt)
     return form if plain_words >= _FEWEST_PLAIN_WORDS else None
 
 
@@ -83,7 +83,8 @@ def names_of(texts: Sequence[str]) -> dict[str, float]:
 
 def views_of(records: Sequence[Record], names: Mapping[str, float]) -> list[TextViews]:
     """Every record as the views see it."""
-    return [TextViews(prompt=prompt_in(row).text, completion=_completion_of(row), names=names) for row in records]
+    masker = Masker(names)
+    return [TextViews(prompt=prompt_in(row).text, completion=_completion_of(row), masker=masker) for row in records]
 
 
 def cluster(rows: Sequence[TextViews]) -> Clusters:

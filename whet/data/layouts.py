@@ -12,19 +12,25 @@ from typing import Any
 
 from whet.core.records import Comparison, Conversation, Message, Origin, Prompt, Ranking, Record
 
-__all__ = ["LAYOUTS", "BadRow", "Layout", "recognise"]
+__all__ = ["LAYOUTS", "BadRow", "Layout", "read_row", "recognise"]
 
 Row = Mapping[str, Any]
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _ROLES = {
     "system": "system",
+    "developer": "system",
     "user": "user",
     "human": "user",
     "prompter": "user",
     "assistant": "assistant",
     "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bot": "assistant",
     "model": "assistant",
     "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
 }
 
 
@@ -47,9 +53,12 @@ class Layout:
 
 
 def _text(row: Row, field: str, *, may_be_empty: bool = False) -> str:
-    value = row.get(field)
+    return _is_text(row.get(field), field, may_be_empty=may_be_empty)
+
+
+def _is_text(value: object, field: str, *, may_be_empty: bool = False) -> str:
     if value is None:
-        raise BadRow(field, "missing")
+        raise BadRow(field, "missing or null")
     if not isinstance(value, str):
         raise BadRow(field, f"not text but {type(value).__name__}")
     if not may_be_empty and not value.strip():
@@ -63,28 +72,25 @@ def _text(row: Row, field: str, *, may_be_empty: bool = False) -> str:
 
 def _answer(row: Row) -> str | None:
     """The known answer: text or a finite number, whole numbers without a point."""
-    value = row.get("answer", row.get("target"))
-    if value is None or isinstance(value, bool):
+    field = "answer" if "answer" in row else "target"
+    value = row.get(field)
+    if value is None:
         return None
-    if isinstance(value, int | float):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise BadRow("answer", "not a finite number")
-        return str(int(value)) if value == int(value) else repr(value)
-    return str(value).strip() or None
+    if isinstance(value, str):
+        return _is_text(value, field, may_be_empty=True).strip() or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRow(field, f"not text or a number but {type(value).__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadRow(field, "not a finite number")
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _prompt(
     row: Row, messages: tuple[Message, ...], origin: Origin, used: tuple[str, ...], answer: str | None
 ) -> Prompt:
     columns = {key: value for key, value in row.items() if key not in used and key not in ("slice", "answer")}
-    slice_ = row.get("slice")
-    return Prompt(
-        messages=messages,
-        origin=origin,
-        answer=answer,
-        slice=slice_ if isinstance(slice_, str) and slice_ else "all",
-        columns=columns,
-    )
+    slice_ = "all" if row.get("slice") is None else _text(row, "slice")
+    return Prompt(messages=messages, origin=origin, answer=answer, slice=slice_, columns=columns)
 
 
 def _user(text: str) -> tuple[Message, ...]:
@@ -93,22 +99,27 @@ def _user(text: str) -> tuple[Message, ...]:
 
 def _prompt_completion(row: Row, origin: Origin, think: bool) -> Record:
     used = ("prompt", "completion")
-    if isinstance(row["prompt"], list):
-        turns = _turns(row["prompt"], "prompt")
-        completion = _turns(row["completion"], "completion")[-1].content
+    if isinstance(row["completion"], list):
+        earlier, completion = _last_answer(_turns(row["completion"], "completion"), "completion")
+        turns = (*_asked(row), *earlier)
     else:
-        turns, completion = _user(_text(row, "prompt")), _text(row, "completion")
+        turns, completion = _asked(row), _text(row, "completion")
     return Conversation(prompt=_prompt(row, turns, origin, used, _answer(row)), completion=completion)
 
 
 def _prompt_only(row: Row, origin: Origin, think: bool) -> Record:
-    turns = _turns(row["prompt"], "prompt") if isinstance(row["prompt"], list) else _user(_text(row, "prompt"))
-    return _prompt(row, turns, origin, ("prompt",), _answer(row))
+    return _prompt(row, _asked(row), origin, ("prompt",), _answer(row))
 
 
 def _question_answer(row: Row, origin: Origin, think: bool) -> Record:
-    """GSM8K's rows: the reasoning, then `#### 72`. Calculator marks are taken out, thousands commas too."""
-    question, solution = _text(row, "question"), _text(row, "answer")
+    """GSM8K's rows: the reasoning, then `#### 72`. Calculator marks are taken out, thousands commas too.
+
+    A solution without the mark is a demonstration without a known answer; a bare number is a prompt with one.
+    """
+    question = _text(row, "question")
+    if isinstance(row["answer"], int | float):
+        return _prompt(row, _user(question), origin, ("question",), _answer(row))
+    solution = _text(row, "answer")
     reasoning, mark, last = solution.rpartition("####")
     if not mark:
         return Conversation(
@@ -118,7 +129,10 @@ def _question_answer(row: Row, origin: Origin, think: bool) -> Record:
     if not answer:
         raise BadRow("answer", "nothing stands after ####")
     reasoning = _CALCULATOR.sub("", reasoning).strip()
-    completion = f"<think>{reasoning}</think><answer>{answer}</answer>" if think else f"{reasoning}\n#### {answer}"
+    if think:
+        completion = (f"<think>{reasoning}</think>" if reasoning else "") + f"<answer>{answer}</answer>"
+    else:
+        completion = f"{reasoning}\n#### {answer}".lstrip()
     return Conversation(
         prompt=_prompt(row, _user(question), origin, ("question", "answer"), answer), completion=completion
     )
@@ -131,13 +145,29 @@ def _input_target(row: Row, origin: Origin, think: bool) -> Record:
     return _prompt(row, _user(_text(row, "input")), origin, ("input", "target"), answer)
 
 
+def _instruction(row: Row) -> tuple[Message, ...]:
+    """Alpaca's fields: a system text, earlier turns as pairs, the instruction and what it is about."""
+    context = row.get("input") or ""
+    text = _text(row, "instruction")
+    if _is_text(context, "input", may_be_empty=True).strip():
+        text = f"{text}\n{context}"
+    earlier: list[Message] = []
+    for place, pair in enumerate(row.get("history") or ()):
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise BadRow(f"history[{place}]", "not a pair of texts")
+        asked, said = (_is_text(part, f"history[{place}]") for part in pair)
+        earlier += [Message(role="user", content=asked), Message(role="assistant", content=said)]
+    return (*_system(row), *earlier, *_user(text))
+
+
+def _system(row: Row) -> tuple[Message, ...]:
+    text = row.get("system") or ""
+    return (Message(role="system", content=text),) if _is_text(text, "system", may_be_empty=True).strip() else ()
+
+
 def _alpaca(row: Row, origin: Origin, think: bool) -> Record:
-    instruction, context = _text(row, "instruction"), row.get("input") or ""
-    if not isinstance(context, str):
-        raise BadRow("input", f"not text but {type(context).__name__}")
-    text = f"{instruction}\n{context}" if context.strip() else instruction
-    prompt = _prompt(row, _user(text), origin, ("instruction", "input", "output"), None)
-    return Conversation(prompt=prompt, completion=_text(row, "output"))
+    used = ("instruction", "input", "output", "system", "history")
+    return Conversation(prompt=_prompt(row, _instruction(row), origin, used, None), completion=_text(row, "output"))
 
 
 def _turns(value: Any, field: str, *, role: str = "role", content: str = "content") -> tuple[Message, ...]:
@@ -154,46 +184,69 @@ def _turns(value: Any, field: str, *, role: str = "role", content: str = "conten
     return tuple(turns)
 
 
-def _conversation(row: Row, turns: tuple[Message, ...], origin: Origin, field: str) -> Record:
-    """The last assistant turn is the completion, everything before it the prompt."""
+def _asked(row: Row) -> tuple[Message, ...]:
+    return _turns(row["prompt"], "prompt") if isinstance(row["prompt"], list) else _user(_text(row, "prompt"))
+
+
+def _last_answer(turns: tuple[Message, ...], field: str) -> tuple[tuple[Message, ...], str]:
+    if turns[-1].role != "assistant":
+        raise BadRow(field, f"ends with a turn of the {turns[-1].role}, not of the assistant")
+    return turns[:-1], turns[-1].content
+
+
+def _conversation(row: Row, turns: tuple[Message, ...], origin: Origin, used: tuple[str, ...]) -> Record:
+    """The last assistant turn is the completion, everything before it the prompt; what follows it is left out."""
     last = max((place for place, turn in enumerate(turns) if turn.role == "assistant"), default=-1)
-    if last < 1:
-        raise BadRow(field, "no assistant turn after a prompt")
-    return Conversation(
-        prompt=_prompt(row, turns[:last], origin, (field,), _answer(row)), completion=turns[last].content
-    )
+    if not any(turn.role == "user" for turn in turns[: max(last, 0)]):
+        raise BadRow(used[0], "no assistant turn after a user's")
+    return Conversation(prompt=_prompt(row, turns[:last], origin, used, _answer(row)), completion=turns[last].content)
 
 
 def _messages(row: Row, origin: Origin, think: bool) -> Record:
-    return _conversation(row, _turns(row["messages"], "messages"), origin, "messages")
+    return _conversation(row, _turns(row["messages"], "messages"), origin, ("messages",))
 
 
 def _sharegpt(row: Row, origin: Origin, think: bool) -> Record:
     turns = _turns(row["conversations"], "conversations", role="from", content="value")
-    return _conversation(row, turns, origin, "conversations")
+    return _conversation(row, (*_system(row), *turns), origin, ("conversations", "system"))
 
 
 def _preference(row: Row, origin: Origin, think: bool) -> Record:
-    used = ("prompt", "chosen", "rejected", "margin")
+    used = ("prompt", "question", "instruction", "input", "output", "system", "history", "chosen", "rejected", "margin")
     margin = row.get("margin")
     if margin is not None and (
         isinstance(margin, bool) or not isinstance(margin, int | float) or not math.isfinite(margin)
     ):
         raise BadRow("margin", "not a finite number")
     if isinstance(row["chosen"], list):
-        better, worse = _turns(row["chosen"], "chosen"), _turns(row["rejected"], "rejected")
-        shared = _turns(row["prompt"], "prompt") if isinstance(row.get("prompt"), list) else better[:-1]
-        if not shared and isinstance(row.get("prompt"), str):
-            shared = _user(_text(row, "prompt"))
-        chosen, rejected = better[-1].content, worse[-1].content
-    elif row.get("prompt") is not None:
-        shared, chosen, rejected = _user(_text(row, "prompt")), _text(row, "chosen"), _text(row, "rejected")
+        shared, chosen, rejected = _chosen_turns(row)
     else:
-        shared, chosen, rejected = _transcripts(_text(row, "chosen"), _text(row, "rejected"))
+        chosen, rejected = _text(row, "chosen"), _text(row, "rejected")
+        if row.get("prompt") is not None:
+            shared = _asked(row)
+        elif row.get("instruction") is not None:
+            shared = _instruction(row)
+        elif row.get("question") is not None:
+            shared = _user(_text(row, "question"))
+        else:
+            shared, chosen, rejected = _transcripts(chosen, rejected)
     if chosen == rejected:
         raise BadRow("rejected", "the same text as chosen")
     prompt = _prompt(row, shared, origin, used, _answer(row))
     return Comparison(prompt=prompt, chosen=chosen, rejected=rejected, margin=None if margin is None else float(margin))
+
+
+def _chosen_turns(row: Row) -> tuple[tuple[Message, ...], str, str]:
+    """Two lists of turns: whole conversations, or the answers alone when there is a prompt beside them."""
+    shared, chosen = _last_answer(_turns(row["chosen"], "chosen"), "chosen")
+    other, rejected = _last_answer(_turns(row["rejected"], "rejected"), "rejected")
+    if shared != other:
+        raise BadRow("rejected", "its turns differ from chosen before the last answer")
+    if not any(turn.role == "user" for turn in shared):
+        if row.get("prompt") is None:
+            raise BadRow("prompt", "missing, and chosen holds no turn of the user")
+        shared = (*_asked(row), *shared)
+    return shared, chosen, rejected
 
 
 def _transcripts(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, str]:
@@ -210,22 +263,33 @@ def _transcripts(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, 
     turns = []
     for piece in re.split(r"\n\n(?=Human:|Assistant:)", before.strip()):
         speaker, _, words = piece.partition(":")
-        turns.append(Message(role="user" if speaker == "Human" else "assistant", content=words.strip() or " "))
+        if speaker not in ("Human", "Assistant"):
+            raise BadRow("chosen", "its transcript does not begin with a turn of Human")
+        turns.append(Message(role="user" if speaker == "Human" else "assistant", content=words.strip()))
+    if not turns or not any(turn.content for turn in turns):
+        raise BadRow("chosen", "its transcript asks nothing")
     return tuple(turns), better.strip(), worse.strip()
 
 
 def _ranking(row: Row, origin: Origin, think: bool) -> Record:
     completions, ranks = row["completions"], row["ranks"]
-    if not isinstance(completions, list) or not all(isinstance(text, str) for text in completions):
-        raise BadRow("completions", "not a list of texts")
+    if not isinstance(completions, list):
+        raise BadRow("completions", f"not a list but {type(completions).__name__}")
+    for place, text in enumerate(completions):
+        _is_text(text, f"completions[{place}]", may_be_empty=True)
     if not isinstance(ranks, list) or not all(isinstance(rank, int) and not isinstance(rank, bool) for rank in ranks):
         raise BadRow("ranks", "not a list of whole numbers")
     if len(ranks) != len(completions):
         raise BadRow("ranks", f"{len(ranks)} ranks for {len(completions)} completions")
-    if len(completions) < 2 or len(set(ranks)) < 2:
+    if any(not 0 <= rank < len(ranks) for rank in ranks):
+        raise BadRow("ranks", "outside 0 .. number of completions - 1, 0 being the best")
+    if len(set(ranks)) < 2:
         raise BadRow("ranks", "nothing is better than anything else")
+    of_text: dict[str, int] = {}
+    if any(of_text.setdefault(text, rank) != rank for text, rank in zip(completions, ranks, strict=True)):
+        raise BadRow("ranks", "the same completion has two ranks")
     used = ("prompt", "completions", "ranks", "completion")
-    prompt = _prompt(row, _user(_text(row, "prompt")), origin, used, _answer(row))
+    prompt = _prompt(row, _asked(row), origin, used, _answer(row))
     return Ranking(prompt=prompt, completions=tuple(completions), ranks=tuple(ranks))
 
 
@@ -262,3 +326,11 @@ LAYOUTS: tuple[Layout, ...] = (
 def recognise(columns: frozenset[str]) -> Layout | None:
     """The layout whose columns are all present, None when there is none."""
     return next((layout for layout in LAYOUTS if columns >= set(layout.columns)), None)
+
+
+def read_row(layout: Layout, row: Row, origin: Origin, *, think: bool) -> Record:
+    """The record in a row of a known layout; `BadRow` names the field that is absent or wrong."""
+    for column in layout.columns:
+        if row.get(column) is None:
+            raise BadRow(column, "missing or null")
+    return layout.read(row, origin, think)

@@ -14,7 +14,7 @@ from whet.core.seeds import seed_for
 from whet.data.clusters import Clusters, cluster, exact_key, names_of, views_of
 from whet.data.manifest import StoredRow, write_purpose
 from whet.data.rankings import ranking_of
-from whet.data.sources import Source, read_source
+from whet.data.sources import Source, read_sources
 from whet.data.splits import Placement, Unit, place
 from whet.data.text import canonical
 
@@ -33,16 +33,16 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     """
     out.mkdir(parents=True, exist_ok=True)
     names = [settings.source] if isinstance(settings.source, str) else list(settings.source)
-    sources = [read_source(name, settings, seed=seed) for name in names]
-    preferences = read_source(settings.preferences, settings, seed=seed) if settings.preferences else None
-    everything = [*sources, preferences] if preferences else sources
+    sources = [source for name in names for source in read_sources(name, settings, seed=seed)]
+    preferences = read_sources(settings.preferences, settings, seed=seed) if settings.preferences else []
+    everything = [*sources, *preferences]
     _refuse(everything, settings, out)
     records = _limited([record for source in everything for record in source.records], settings, seed)
     word_names = names_of([prompt_in(record).text for record in records])
     views = views_of(records, word_names)
     clusters = cluster(views)
     duplicates = _exact_duplicates([exact_key(row) or "" for row in views])
-    units, firsts = _units(records, clusters, duplicates, has_preferences=preferences is not None)
+    units, firsts = _units(records, clusters, duplicates, has_preferences=bool(preferences))
     placements = dict(zip(firsts, place(units, settings.sizes, seed=seed), strict=True))
     kept, rows = _assign(records, clusters, duplicates, placements, seed=seed)
     files = {}
@@ -52,7 +52,10 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
         files[purpose] = _purpose_entry(path, kept[purpose])
     unused = Counter(row["reason"] for row in rows if row["purpose"] is None)
     members = clusters.members
-    portable = {"source": [source.name for source in sources], "preferences": preferences.name if preferences else None}
+    portable = {
+        "source": [source.name for source in sources],
+        "preferences": [source.name for source in preferences] or None,
+    }
     manifest = {
         "format": 1,
         "seed": seed,
@@ -209,7 +212,7 @@ def _source_entry(source: Source) -> dict[str, Any]:
         "name": source.name,
         "sha256": source.sha256,
         "rows": source.rows,
-        "mapping": source.layout,
+        "mapping": source.layout.name,
         "example": shown,
     }
 
