@@ -1,0 +1,175 @@
+"""The stages of a run, in order, over its folder. What is complete is not done again; what was cut off goes on.
+
+    data -> sft -> reward_model -> rl -> evaluation -> report
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from whet.core.errors import RecipeError
+from whet.core.recipe import STAGES, Recipe, Stage
+from whet.core.runfolder import RunFolder
+from whet.core.runlog import Progress
+from whet.core.seeds import seed_for
+from whet.data.manifest import manifest_hash
+from whet.data.prepare import prepare
+from whet.evaluate.run import evaluate_stages
+from whet.report.page import write_report
+from whet.rewards.combine import REWARD_MODEL
+from whet.rewards.learned import LearnedReward
+from whet.train.policy import train_policy
+from whet.train.reward_model import train_reward_model
+from whet.train.sft import train_sft
+
+__all__ = ["needed_stages", "run"]
+
+
+def needed_stages(recipe: Recipe, last: Stage | None = None) -> tuple[Stage, ...]:
+    """The stages that the recipe names, in order, up to and with `last`."""
+    named: dict[Stage, bool] = {
+        "data": True,
+        "sft": recipe.sft is not None,
+        "reward_model": recipe.reward_model is not None,
+        "rl": recipe.rl is not None,
+        "evaluation": recipe.evaluate is not None,
+        "report": True,
+    }
+    if last is not None and not named[last]:
+        section = "evaluate" if last == "evaluation" else last
+        raise RecipeError(f"the recipe has no {section} section, so there is nothing to do; add `{section}: {{}}` to it")
+    wanted = STAGES if last is None else STAGES[: STAGES.index(last) + 1]
+    return tuple(stage for stage in wanted if named[stage])
+
+
+def run(recipe: Recipe, folder: RunFolder, *, stages: Sequence[Stage] | None = None, quiet: bool = False) -> None:
+    """Every stage in order; each leaves `complete.json` with what it did and how long it took."""
+    progress = Progress(quiet=quiet)
+    _repeatable(recipe)
+    road = _Road(recipe, folder, progress)
+    for stage in stages or needed_stages(recipe):
+        if folder.stage_complete(stage) is not None:
+            progress.say(f"{stage}: complete, not done again")
+            continue
+        began = time.perf_counter()
+        summary = road.steps[stage]()
+        if stage != "report":  # the report is made from the folder each time
+            folder.mark_complete(stage, {**summary, "seconds": round(time.perf_counter() - began, 3)})
+
+
+def _repeatable(recipe: Recipe) -> None:
+    """The same threads and no hidden randomness: what is random is seeded where it is used."""
+    torch.set_num_threads(recipe.threads or os.cpu_count() or 1)
+    random.seed(seed_for(recipe.seed, "python"))
+    np.random.seed(seed_for(recipe.seed, "numpy") % 2**32)
+    torch.manual_seed(seed_for(recipe.seed, "torch"))
+
+
+class _Road:
+    """The stages as functions without arguments, joined by the folders that they read and write."""
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, progress: Progress) -> None:
+        self.recipe = recipe
+        self.folder = folder
+        self.progress = progress
+        self.device = _device(recipe)
+        self.steps: Mapping[Stage, Callable[[], dict[str, Any]]] = {
+            "data": self.prepare,
+            "sft": self.fine_tune,
+            "reward_model": self.reward_model,
+            "rl": self.reinforce,
+            "evaluation": self.evaluate,
+            "report": self.report,
+        }
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder.path / "data"
+
+    def start_of(self, stage: str) -> str | Path:
+        """The weights a stage starts from: `sft`'s when there are any, else the base model's."""
+        wants_sft = stage != "sft" and self.recipe.sft is not None
+        return self.folder.path / "sft" / "model" if wants_sft else self.recipe.model
+
+    def prepare(self) -> dict[str, Any]:
+        manifest = prepare(self.recipe.data, seed=self.recipe.seed, out=self.folder.folder("data"))
+        for source in manifest["sources"]:
+            self.progress.say(f"data: {source['name']}, {source['rows']} rows, read as {source['mapping']}")
+        sizes = {purpose: entry["rows"] for purpose, entry in manifest["purposes"].items()}
+        self.progress.say("data: " + "  ".join(f"{purpose} {rows}" for purpose, rows in sizes.items()))
+        if manifest["rejected"]["rows"]:
+            self.progress.say(f"data: {manifest['rejected']['rows']} rows refused, see data/rejected.jsonl")
+        return {"rows": sizes, "rejected": manifest["rejected"]["rows"], "manifest": manifest_hash(self.data_dir)}
+
+    def fine_tune(self) -> dict[str, Any]:
+        assert self.recipe.sft is not None
+        summary = train_sft(self.recipe.sft, model=self.start_of("sft"), **self._training("sft"))
+        return summary | self._provenance()
+
+    def reward_model(self) -> dict[str, Any]:
+        settings = self.recipe.reward_model
+        assert settings is not None
+        start = self.recipe.model if settings.start_from == "base" else self.start_of("reward_model")
+        return train_reward_model(settings, model=start, **self._training("reward_model")) | self._provenance()
+
+    def reinforce(self) -> dict[str, Any]:
+        settings = self.recipe.rl
+        assert settings is not None
+        learned = None
+        if any(reward.name == REWARD_MODEL for reward in settings.rewards):
+            folder = self.folder.path / "reward_model" / "model"
+            learned = LearnedReward(folder, self.recipe.template, device=self.device)
+        summary = train_policy(settings, model=self.start_of("rl"), learned=learned, **self._training("rl"))
+        return summary | self._provenance()
+
+    def evaluate(self) -> dict[str, Any]:
+        settings = self.recipe.evaluate
+        assert settings is not None
+        models: dict[str, str | Path] = {"base": self.recipe.model}
+        models |= {
+            stage: self.folder.path / stage / "model"
+            for stage in ("sft", "rl")
+            if getattr(self.recipe, stage) is not None
+        }
+        judge = self.folder.path / "reward_model" / "model" if self.recipe.reward_model is not None else None
+        return evaluate_stages(
+            self.data_dir,
+            models,
+            settings,
+            template=self.recipe.template,
+            seed=self.recipe.seed,
+            out=self.folder.folder("evaluation"),
+            reward_model=judge,
+            device=self.device,
+            progress=self.progress,
+        )
+
+    def report(self) -> dict[str, Any]:
+        return {"file": write_report(self.folder.path).name}
+
+    def _training(self, stage: Stage) -> dict[str, Any]:
+        return {
+            "data_dir": self.data_dir,
+            "template": self.recipe.template,
+            "seed": seed_for(self.recipe.seed, stage),
+            "out": self.folder.folder(stage),
+            "device": self.device,
+            "progress": self.progress,
+        }
+
+    def _provenance(self) -> dict[str, Any]:
+        """What every stage records of the data it saw."""
+        return {"manifest": manifest_hash(self.data_dir)}
+
+
+def _device(recipe: Recipe) -> torch.device:
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("device is cuda, but torch finds no CUDA device here; use device: auto or cpu")
+    use_cuda = recipe.device == "cuda" or (recipe.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if use_cuda else "cpu")
