@@ -1,0 +1,1 @@
+"""What a model can do, with intervals, on prompts that no training stage could open."""

@@ -18,7 +18,7 @@ __all__ = ["RewardSum", "call_reward", "load_reward"]
 
 REWARD_MODEL = "reward_model"
 # One part's verdict on one completion: a number, None (does not apply), or why it failed.
-Verdict = float | None | str
+Verdict = float | str | None
 
 
 class Scorer(Protocol):

@@ -1,0 +1,223 @@
+"""Base, SFT and RL on the same prompts: greedy accuracy, pass@k, paired comparisons, and the reward model's accuracy.
+
+evaluation/
+  items/<stage>.jsonl     every prompt with the completion and its verdict; a finished stage is not asked again
+  items.jsonl             all of them
+  results.json            rates, intervals, comparisons
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from whet.core.files import read_json_lines, write_json, write_json_lines
+from whet.core.recipe import EvaluateSettings, TemplateSettings
+from whet.core.records import Prompt
+from whet.core.runlog import Progress
+from whet.core.seeds import seed_for
+from whet.data.manifest import manifest_hash
+from whet.evaluate.metrics import mean_interval, paired_difference, pass_at_k, wilson
+from whet.evaluate.reward_model import judge_pairs
+from whet.evaluate.tasks import Task, Verdict, load_tasks, verdicts_of
+from whet.models.load import load_model
+from whet.rewards.combine import load_reward
+from whet.rollout.engine import Sampler
+from whet.rollout.sampling import SamplingSettings
+from whet.tokens.template import Template
+
+__all__ = ["evaluate_stages", "summarise"]
+
+Item = dict[str, Any]
+
+
+def evaluate_stages(
+    data_dir: Path,
+    models: Mapping[str, str | Path],
+    settings: EvaluateSettings,
+    *,
+    template: TemplateSettings,
+    seed: int,
+    out: Path,
+    reward_model: Path | None,
+    device: torch.device,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Evaluate every stage's model on every task, write `results.json` and `items.jsonl`, return a short summary."""
+    tasks = load_tasks(data_dir)
+    items: list[Item] = []
+    for stage, model in models.items():
+        path = out / "items" / f"{stage}.jsonl"
+        if not path.exists():
+            answered = _ask(stage, str(model), tasks, settings, template, seed=seed, device=device, progress=progress)
+            write_json_lines(path, answered)
+        items += read_json_lines(path)
+    write_json_lines(out / "items.jsonl", items)
+    results = summarise(items, list(models), settings, seed=seed)
+    if reward_model is not None:
+        results["reward_model"] = judge_pairs(
+            reward_model, data_dir, template=template, device=device, confidence=settings.confidence
+        )
+    results |= {"confidence": settings.confidence, "manifest": manifest_hash(data_dir)}
+    write_json(out / "results.json", results)
+    _say(results, progress)
+    return {"prompts": len(items) // max(1, len(models)), "stages": list(models)}
+
+
+def _ask(
+    stage: str,
+    model: str,
+    tasks: Sequence[Task],
+    settings: EvaluateSettings,
+    template: TemplateSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+) -> list[Item]:
+    """One greedy completion of every prompt, and `samples` random ones of the chosen prompts of each slice."""
+    loaded = load_model(model, device=device)
+    sampler = Sampler(loaded.model, Template(loaded.tokenizer, template))
+    verifier = load_reward(settings.reward)
+    items: list[Item] = []
+    chosen = {task.purpose: _sampled_prompts(task, settings) for task in tasks}
+    total = sum(len(task.prompts) + settings.samples * len(chosen[task.purpose]) for task in tasks)
+    with progress.bar(f"evaluate {stage}", total=total) as bar:
+        for task in tasks:
+            greedy = SamplingSettings(temperature=0, max_completion_length=settings.max_completion_length)
+            rollouts = sampler.sample(
+                task.prompts,
+                samples=1,
+                settings=greedy,
+                seeds=[0] * len(task.prompts),
+                tick=lambda done: bar.advance(by=done),
+            )
+            hits = _samples(sampler, chosen[task.purpose], verifier, settings, seed=seed, tick=bar)
+            for rollout, verdict in zip(rollouts, verdicts_of(verifier, rollouts), strict=True):
+                right = hits.get(rollout.prompt.id)
+                items.append(
+                    {
+                        "stage": stage,
+                        "purpose": task.purpose,
+                        "slice": rollout.prompt.slice,
+                        "prompt_id": rollout.prompt.id,
+                        "prompt": rollout.prompt.text,
+                        "answer": rollout.prompt.answer,
+                        "text": rollout.text,
+                        "correct": verdict == "correct",
+                        "verdict": verdict,
+                        "tokens": len(rollout.completion_ids),
+                        "samples": settings.samples if right is not None else 0,
+                        "samples_correct": right,
+                    }
+                )
+    return items
+
+
+def _sampled_prompts(task: Task, settings: EvaluateSettings) -> list[Prompt]:
+    """The first `sample_prompts` of each slice, by id."""
+    if not settings.samples:
+        return []
+    by_slice: dict[str, list[Prompt]] = defaultdict(list)
+    for prompt in sorted(task.prompts, key=lambda prompt: prompt.id):
+        by_slice[prompt.slice].append(prompt)
+    return [prompt for prompts in by_slice.values() for prompt in prompts[: settings.sample_prompts]]
+
+
+def _samples(
+    sampler: Sampler, prompts: Sequence[Prompt], verifier: Any, settings: EvaluateSettings, *, seed: int, tick: Any
+) -> dict[str, int]:
+    """How many of each prompt's samples are correct."""
+    rollouts = sampler.sample(
+        prompts,
+        samples=max(1, settings.samples),
+        settings=SamplingSettings(
+            temperature=settings.temperature, max_completion_length=settings.max_completion_length
+        ),
+        seeds=[
+            seed_for(seed, "evaluate", prompt.id, sample) for prompt in prompts for sample in range(settings.samples)
+        ],
+        tick=lambda done: tick.advance(by=done),
+    )
+    right: Counter[str] = Counter({prompt.id: 0 for prompt in prompts})
+    for rollout, verdict in zip(rollouts, verdicts_of(verifier, rollouts), strict=True):
+        right[rollout.prompt.id] += verdict == "correct"
+    return dict(right)
+
+
+def summarise(items: Sequence[Item], stages: Sequence[str], settings: EvaluateSettings, *, seed: int) -> dict[str, Any]:
+    """Rates for each stage and set, and each later stage compared with each earlier one on the same prompts.
+
+    Sets are the slices of `final` by their own names, `final` as a whole, `ft_test` and `rl_test`.
+    """
+    sets: dict[str, dict[str, dict[str, Item]]] = defaultdict(lambda: defaultdict(dict))
+    for item in items:
+        names = [item["purpose"]]
+        if item["purpose"] == "final" and item["slice"] != "all":
+            names.append(item["slice"])
+        for name in names:
+            sets[name][item["stage"]][item["prompt_id"]] = item
+    rates = {
+        stage: {name: _rates(list(by[stage].values()), settings, seed=seed) for name, by in sorted(sets.items())}
+        for stage in stages
+    }
+    pairs = [*pairwise(stages), (stages[0], stages[-1])] if len(stages) > 2 else list(pairwise(stages))
+    comparisons = [_compared(a, b, name, sets[name], settings.confidence) for name in sorted(sets) for a, b in pairs]
+    return {"stages": rates, "comparisons": comparisons}
+
+
+def _rates(items: Sequence[Item], settings: EvaluateSettings, *, seed: int) -> dict[str, Any]:
+    counts: Counter[Verdict] = Counter(item["verdict"] for item in items)
+    rate = wilson(counts["correct"], len(items), confidence=settings.confidence)
+    sampled = [item for item in items if item["samples"]]
+    pass_at = {}
+    for k in settings.pass_at if sampled else ():
+        values = [pass_at_k(item["samples"], item["samples_correct"], k) for item in sampled]
+        interval = mean_interval(values, confidence=settings.confidence, seed=seed_for(seed, "bootstrap", k))
+        pass_at[str(k)] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": len(values)}
+    return {
+        "n": len(items),
+        "correct": counts["correct"],
+        "accuracy": rate.value,
+        "low": rate.low,
+        "high": rate.high,
+        "wrong": counts["wrong"],
+        "unparsed": counts["unparsed"],
+        "truncated": counts["truncated"],
+        "unscorable": counts["unscorable"],
+        "mean_completion_length": sum(item["tokens"] for item in items) / len(items),
+        "pass_at": pass_at,
+    }
+
+
+def _compared(a: str, b: str, on: str, by: Mapping[str, Mapping[str, Item]], confidence: float) -> dict[str, Any]:
+    ids = sorted(by[a].keys() & by[b].keys())
+    found = paired_difference(
+        [by[a][id_]["correct"] for id_ in ids], [by[b][id_]["correct"] for id_ in ids], confidence=confidence
+    )
+    return {
+        "a": a,
+        "b": b,
+        "on": on,
+        "n": found.n,
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "p_value": found.p_value,
+        "method": "exact McNemar; Newcombe's interval",
+        "wins": found.wins,
+        "losses": found.losses,
+    }
+
+
+def _say(results: Mapping[str, Any], progress: Progress) -> None:
+    for stage, sets in results["stages"].items():
+        for name in [name for name in ("in_distribution", "final") if name in sets][:1]:
+            rate = sets[name]
+            progress.say(
+                f"{stage:>5}: {rate['accuracy']:6.1%} of {rate['n']} unseen prompts ({name}), "
+                f"{results['confidence']:.0%} interval {rate['low']:.1%} to {rate['high']:.1%}"
+            )
