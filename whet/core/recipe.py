@@ -42,7 +42,7 @@ class ArithmeticSettings(Section):
 
     rows: Annotated[Count, Field(description="word problems to generate")] = 6000
     reasoning_share: Annotated[
-        Share, Field(description="share of demonstrations that think before they answer; the rest answer directly")
+        Share, Field(description="average share of demonstrations that think before they answer, more of the long ones; the rest answer directly")
     ] = 0.4
     wrong_share: Annotated[
         Share, Field(description="share of demonstrations whose answer is wrong, as people's are")

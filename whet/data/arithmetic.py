@@ -343,8 +343,15 @@ def _is_for_pretraining(prompt: str) -> bool:
     return hashlib.sha256(prompt.encode()).digest()[0] % 4 == 0
 
 
+def _reasoning_chance(steps: int, settings: ArithmeticSettings) -> float:
+    """People show their work where it is hard: the chance grows with the steps, and is `reasoning_share` on average."""
+    total = sum(settings.steps)
+    mean_steps = sum(count * weight / total for count, weight in enumerate(settings.steps, 1))
+    return min(1.0, settings.reasoning_share * steps / mean_steps)
+
+
 def _row(random_: random.Random, problem: Problem, slice_: Slice, settings: ArithmeticSettings) -> dict[str, Any]:
-    reasons = random_.random() < settings.reasoning_share
+    reasons = random_.random() < _reasoning_chance(len(problem.steps), settings)
     thought = _thought(problem)
     if random_.random() < settings.wrong_share:
         completion = _wrong(random_, problem, reasons=reasons)
