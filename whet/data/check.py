@@ -1,12 +1,17 @@
 """The proof that nothing leaks, from the files alone: every key is computed again, nothing is taken on trust."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from whet.core.errors import DataError
 from whet.core.files import file_sha256
-from whet.core.records import PURPOSES, prompt_in
-from whet.data.clusters import VIEWS, views_of
-from whet.data.manifest import StoredRow, read_manifest, read_purpose
+from whet.core.records import PURPOSES, TRAINING_PURPOSES, prompt_in
+from whet.data.clusters import join
+from whet.data.duplicates import find_edges, row_texts
+from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
 
 __all__ = ["Proof", "check"]
 
@@ -15,9 +20,9 @@ __all__ = ["Proof", "check"]
 class Proof:
     """What was checked, and every problem as one line; no problem means proven."""
 
-    rows: int
-    clusters: int
-    keys: int
+    rows: int  # in the eight purposes
+    clusters: int  # as computed again over all rows, the unused ones too
+    edges: Mapping[str, int]  # joins by each view, computed again
     problems: tuple[str, ...]
 
     @property
@@ -26,62 +31,92 @@ class Proof:
 
 
 def check(data_dir: Path) -> Proof:
-    """Read the manifest and the purposes' files and prove: unaltered, complete, and no cluster or key on two sides."""
+    """Prove that the files are unaltered and complete, and that no cluster, prompt or template is in two purposes.
+
+    Ids, edges and clusters are computed again from the rows in the files; only the words that count as names are taken
+    from the manifest. A folder without a readable manifest is a `DataError`.
+    """
     manifest = read_manifest(data_dir)
-    problems: list[str] = []
+    problems = list(_file_problems(data_dir, manifest))
     stored: list[tuple[str, StoredRow]] = []
-    for purpose in PURPOSES:
-        path = data_dir / f"{purpose}.parquet"
+    for name in (*PURPOSES, UNUSED):
+        try:
+            stored += [(name, row) for row in read_rows(data_dir, name)]
+        except DataError as error:
+            if not any(line.startswith(f"{name}.parquet") for line in problems):
+                problems.append(f"{name}.parquet: {error}")
+    problems += _listing_problems(manifest, stored)
+    problems += _cluster_problems(stored)
+    edges, clusters, straddling = _straddling(stored, manifest["names"])
+    placed = sum(name != UNUSED for name, _ in stored)
+    return Proof(rows=placed, clusters=clusters, edges=edges, problems=tuple(dict.fromkeys((*problems, *straddling))))
+
+
+def _file_problems(data_dir: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    entries = {entry["file"]: entry["sha256"] for entry in (*manifest["purposes"].values(), manifest["unused"])}
+    for name, sha256 in sorted((entries | manifest["files"]).items()):
+        path = data_dir / name
         if not path.is_file():
-            problems.append(f"{path.name}: missing")
-        elif file_sha256(path) != manifest["purposes"][purpose]["sha256"]:
-            problems.append(f"{path.name}: altered since the manifest was written")
-        else:
-            stored += [(purpose, row) for row in read_purpose(data_dir, purpose)]
-    if not problems:
-        problems += _listing_problems(manifest["rows"], stored)
-    where: dict[str, tuple[str, str]] = {}
-    for place, row in stored:
-        seen, first = where.setdefault(row.cluster, (place, row.record.id))
-        if seen != place:
-            problems.append(f"cluster {row.cluster} straddles {seen} (row {first}) and {place} (row {row.record.id})")
-    keys: dict[tuple[str, str], tuple[str, str]] = {}
-    problems += _key_problems(stored, manifest["names"], keys)
-    return Proof(rows=len(stored), clusters=len(where), keys=len(keys), problems=tuple(dict.fromkeys(problems)))
+            yield f"{name}: missing"
+        elif file_sha256(path) != sha256:
+            yield f"{name}: altered since the manifest was written"
+    for file in sorted(data_dir.glob("*.parquet")):
+        if file.name not in entries and file.name not in manifest["files"]:
+            yield f"{file.name}: not in the manifest"
 
 
-def _listing_problems(listed: list[dict[str, str]], stored: list[tuple[str, StoredRow]]) -> list[str]:
-    """Rows of the manifest against rows of the files, by origin: the one must be the other."""
+def _listing_problems(manifest: Mapping[str, Any], stored: Sequence[tuple[str, StoredRow]]) -> Iterator[str]:
+    """The manifest's list against the rows in the files, with their ids computed again: the one must be the other."""
+    listed = Counter(
+        (row["purpose"] or UNUSED, row["source"], row["row"], row["id"], row["cluster"]) for row in manifest["rows"]
+    )
+    there: Counter[tuple[str, str, int, str, str]] = Counter()
+    for name, row in stored:
+        origin = prompt_in(row.record).origin
+        there[name, origin.source, origin.row, row.record.id, row.cluster] += 1
+    for name, source, number, *_ in sorted(listed - there):
+        yield f"{source} row {number}: listed for {name}, but not in its file as it was then"
+    for name, source, number, *_ in sorted(there - listed):
+        yield f"{source} row {number}: in the file of {name}, but not listed so"
+    read = sum(source["rows"] for source in manifest["sources"])
+    skipped = manifest["settings"].get("limit") is not None
+    accounted = len(manifest["rows"]) + manifest["rejected"]["rows"]
+    if accounted > read or (accounted < read and not skipped):
+        yield f"manifest.json: {read} rows were read, but {accounted} are accounted for"
 
-    def origin(row: StoredRow) -> tuple[str, int]:
-        found = prompt_in(row.record).origin
-        return found.source, found.row
 
-    expected = {(row["purpose"], row["source"], row["row"], row["cluster"]) for row in listed if row["purpose"]}
-    found = {(purpose, *origin(row), row.cluster) for purpose, row in stored}
-    missing = [
-        f"{place[1]}, row {place[2]}: in the manifest for {place[0]}, but not in its file" for place in expected - found
-    ]
-    extra = [
-        f"{place[1]}, row {place[2]}: in the file of {place[0]}, but not in the manifest" for place in found - expected
-    ]
-    return sorted(missing) + sorted(extra)
+def _cluster_problems(stored: Sequence[tuple[str, StoredRow]]) -> Iterator[str]:
+    """The clusters as recorded, and what may never be trained on."""
+    where: dict[str, tuple[str, StoredRow]] = {}
+    for name, row in stored:
+        if name in TRAINING_PURPOSES and prompt_in(row.record).slice == "out_of_distribution":
+            yield f"{_name(row)}: out of distribution, but in {name}"
+        if name == UNUSED:
+            continue
+        seen, first = where.setdefault(row.cluster, (name, row))
+        if seen != name:
+            yield f"cluster {row.cluster} straddles {seen} ({_name(first)}) and {name} ({_name(row)})"
 
 
-def _key_problems(
-    stored: list[tuple[str, StoredRow]], names: dict[str, float], keys: dict[tuple[str, str], tuple[str, str]]
-) -> list[str]:
-    """Every view's key of every row: the same key must not stand in two purposes."""
+def _straddling(
+    stored: Sequence[tuple[str, StoredRow]], names: Mapping[str, float]
+) -> tuple[dict[str, int], int, list[str]]:
+    """Edges and clusters computed again; a line for every cluster with rows of two purposes."""
+    texts = row_texts([row.record for _, row in stored], names)
+    clusters = join(len(stored), find_edges(texts))
     problems = []
-    views = views_of([row.record for _, row in stored], names)
-    for (purpose, row), view in zip(stored, views, strict=True):
-        for name, key_of in VIEWS.items():
-            key = key_of(view)
-            if key is None:
-                continue
-            seen, first = keys.setdefault((name, key), (purpose, row.record.id))
-            if seen != purpose:
-                problems.append(
-                    f"{name}: row {first} of {seen} and row {row.record.id} of {purpose} are the same by it"
-                )
-    return problems
+    for members in clusters.members.values():
+        placed: dict[str, int] = {}
+        for member in members:
+            if stored[member][0] != UNUSED:
+                placed.setdefault(stored[member][0], member)
+        if len(placed) > 1:
+            kinds = sorted({edge.kind for edge in clusters.joins if clusters.of_row[edge.first] == members[0]})
+            sides = " and ".join(f"{name} ({_name(stored[member][1])})" for name, member in placed.items())
+            problems.append(f"rows that belong together by {', '.join(kinds)} straddle {sides}")
+    return dict(clusters.edges), len(clusters.members), problems
+
+
+def _name(row: StoredRow) -> str:
+    origin = prompt_in(row.record).origin
+    return f"{origin.source} row {origin.row}"

@@ -1,13 +1,15 @@
 """The purposes as files, who may open which, and the manifest that says where every row went and why."""
 
+import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from whet.core.errors import DataError
-from whet.core.files import file_sha256, read_json
+from whet.core.files import file_sha256, read_json, write_bytes, write_text
 from whet.core.records import (
     EVALUATION_PURPOSES,
     PURPOSES,
@@ -24,111 +26,186 @@ from whet.core.records import (
 )
 
 __all__ = [
+    "FORMAT",
+    "UNUSED",
+    "Provenance",
     "StoredRow",
     "manifest_hash",
     "open_for_evaluation",
     "open_for_training",
-    "read_purpose",
-    "write_purpose",
+    "read_manifest",
+    "read_rows",
+    "write_edges",
+    "write_manifest",
+    "write_rows",
 ]
+
+FORMAT = 1
+Provenance = Literal["row", "derived"]
+# The file of the rows that serve no purpose: duplicates that were dropped, rows beyond the sizes.
+UNUSED = "unused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRow:
-    """A record in a purpose's file, with the cluster that it was placed with."""
+    """A row in a file: the record it was read as, its cluster, and the ranking that a reward model learns from it.
+
+    `provenance` says where that ranking is from: the row itself, or derived from its demonstration.
+    """
 
     record: Record
     cluster: str
+    ranking: Ranking | None = None
+    provenance: Provenance | None = None
+
+    @property
+    def id(self) -> str:
+        return self.record.id
 
 
 def open_for_training(data_dir: Path, purpose: Purpose) -> list[Any]:
-    """The records of a purpose that training may see; any other purpose is our mistake and refused."""
+    """The records of a purpose that training may see; any other purpose is our mistake and refused.
+
+    `ft_*` gives Conversation, `rm_*` Ranking or Comparison, `rl_*` Prompt.
+    """
     assert purpose in TRAINING_PURPOSES, f"{purpose} is for evaluation; no path leads from training to it"
-    return [row.record for row in read_purpose(data_dir, purpose)]
+    return [_for(purpose, row) for row in read_rows(data_dir, purpose)]
 
 
 def open_for_evaluation(data_dir: Path, purpose: Purpose) -> list[Any]:
-    """The records of a purpose that only evaluation may see."""
+    """The records of a purpose that only evaluation may see; `final` gives Prompt, the others as for training."""
     assert purpose in EVALUATION_PURPOSES, f"{purpose} is for training; evaluate on what was held out"
-    return [row.record for row in read_purpose(data_dir, purpose)]
+    return [_for(purpose, row) for row in read_rows(data_dir, purpose)]
+
+
+def _for(purpose: Purpose, row: StoredRow) -> Record:
+    if purpose.startswith("rm_"):
+        return row.ranking or row.record
+    return row.record if purpose.startswith("ft_") else prompt_in(row.record)
 
 
 def manifest_hash(data_dir: Path) -> str:
     """SHA-256 of the manifest, which holds the hashes of everything else: the identity of the prepared data."""
+    return file_sha256(_manifest_path(data_dir))
+
+
+def read_manifest(data_dir: Path) -> dict[str, Any]:
+    """The manifest as written."""
+    path = _manifest_path(data_dir)
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise DataError(f"{path}: not a manifest of format {FORMAT}; prepare the data again")
+    return manifest
+
+
+def write_manifest(data_dir: Path, manifest: Mapping[str, Any]) -> None:
+    """Indented JSON, but one line for each entry of the long lists, so that two manifests can be compared by eye."""
+    marks = {key: f"\x00{key}\x00" for key in ("names", "rows")}
+    text = json.dumps({**manifest, **marks}, indent=2, ensure_ascii=False, allow_nan=False)
+    rows = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in manifest["rows"])
+    text = text.replace(json.dumps(marks["rows"]), f"[\n{rows}\n  ]" if rows else "[]")
+    text = text.replace(json.dumps(marks["names"]), json.dumps(manifest["names"], ensure_ascii=False))
+    write_text(data_dir / "manifest.json", text + "\n")
+
+
+def _manifest_path(data_dir: Path) -> Path:
     path = data_dir / "manifest.json"
     if not path.is_file():
         raise DataError(f"{data_dir}: no manifest.json; make it with: whet data split SOURCE --out {data_dir}")
-    return file_sha256(path)
+    return path
 
 
-def _columns(record: Record, cluster: str) -> dict[str, Any]:
+def _cells(stored: StoredRow) -> dict[str, Any]:
+    record, ranking = stored.record, stored.ranking
     prompt = prompt_in(record)
     row: dict[str, Any] = {
-        "id": record.id,
-        "cluster": cluster,
+        "id": stored.id,
+        "cluster": stored.cluster,
         "kind": type(record).__name__.lower(),
         "messages": [{"role": turn.role, "content": turn.content} for turn in prompt.messages],
         "completion": record.completion if isinstance(record, Conversation) else None,
-        "completions": None,
-        "ranks": None,
         "margin": record.margin if isinstance(record, Comparison) else None,
+        "provenance": stored.provenance,
         "answer": prompt.answer,
         "slice": prompt.slice,
-        "columns": json.dumps(dict(prompt.columns), ensure_ascii=False, sort_keys=True, default=str),
+        "columns": json.dumps(_finite(dict(prompt.columns)), sort_keys=True, default=str),
         "source": prompt.origin.source,
         "row": prompt.origin.row,
     }
-    if isinstance(record, Ranking):
-        row |= {"completions": list(record.completions), "ranks": list(record.ranks)}
-    elif isinstance(record, Comparison):
-        row |= {"completions": [record.chosen, record.rejected], "ranks": [0, 1]}
-    return row
+    if isinstance(record, Comparison):
+        return row | {"completions": [record.chosen, record.rejected], "ranks": [0, 1]}
+    ranked = record if isinstance(record, Ranking) else ranking
+    return row | ({"completions": list(ranked.completions), "ranks": list(ranked.ranks)} if ranked else {})
 
 
-def write_purpose(path: Path, rows: Sequence[StoredRow]) -> None:
-    """One Parquet file; the same rows give the same bytes."""
+def _finite(value: Any) -> Any:
+    """NaN in a column that nothing of ours reads is what tables write for "missing": null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def write_rows(data_dir: Path, name: str, rows: Sequence[StoredRow]) -> Path:
+    """`NAME.parquet`, whole or absent; the same rows give the same bytes."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     text, turn = pa.string(), pa.struct([("role", pa.string()), ("content", pa.string())])
-    schema = pa.schema(
-        [
-            ("id", text),
-            ("cluster", text),
-            ("kind", text),
-            ("messages", pa.list_(turn)),
-            ("completion", text),
-            ("completions", pa.list_(text)),
-            ("ranks", pa.list_(pa.int32())),
-            ("margin", pa.float64()),
-            ("answer", text),
-            ("slice", text),
-            ("columns", text),
-            ("source", text),
-            ("row", pa.int64()),
-        ]
-    )
-    table = pa.Table.from_pylist([_columns(row.record, row.cluster) for row in rows], schema=schema)
-    pq.write_table(table, path, compression="zstd")
+    fields = {
+        "id": text,
+        "cluster": text,
+        "kind": text,
+        "messages": pa.list_(turn),
+        "completion": text,
+        "completions": pa.list_(text),
+        "ranks": pa.list_(pa.int32()),
+        "margin": pa.float64(),
+        "provenance": text,
+        "answer": text,
+        "slice": text,
+        "columns": text,
+        "source": text,
+        "row": pa.int64(),
+    }
+    return _write_table(data_dir / f"{name}.parquet", list(map(_cells, rows)), pa.schema(fields))
 
 
-def read_purpose(data_dir: Path, purpose: Purpose) -> list[StoredRow]:
-    """Rows of a purpose's file, whoever asks; stages use `open_for_training` and `open_for_evaluation`."""
+def write_edges(data_dir: Path, edges: Sequence[Mapping[str, Any]]) -> Path:
+    """`edges.parquet`: what joined the clusters, by position in the manifest's list of rows."""
+    import pyarrow as pa
+
+    fields = {"kind": pa.string(), "first": pa.int64(), "second": pa.int64(), "score": pa.float64()}
+    return _write_table(data_dir / "edges.parquet", list(edges), pa.schema(fields | {"evidence": pa.string()}))
+
+
+def _write_table(path: Path, rows: list[Any], schema: Any) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    assert purpose in PURPOSES
-    path = data_dir / f"{purpose}.parquet"
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), content, compression="zstd")
+    write_bytes(path, content.getvalue())
+    return path
+
+
+def read_rows(data_dir: Path, name: str) -> list[StoredRow]:
+    """The rows of a file, whoever asks; stages use `open_for_training` and `open_for_evaluation`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    assert name in (*PURPOSES, UNUSED)
+    path = data_dir / f"{name}.parquet"
     if not path.is_file():
         raise DataError(f"{path}: no such file; make it with: whet data split SOURCE --out {data_dir}")
     try:
-        rows = pq.read_table(path).to_pylist()
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: damaged ({str(error).splitlines()[0]}); prepare the data again") from error
-    return [StoredRow(record=_record(row), cluster=row["cluster"]) for row in rows]
+        return [_stored(row) for row in pq.read_table(path).to_pylist()]
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path}: damaged or altered ({reason}); prepare the data again") from error
 
 
-def _record(row: Mapping[str, Any]) -> Record:
+def _stored(row: Mapping[str, Any]) -> StoredRow:
     prompt = Prompt(
         messages=tuple(Message(role=turn["role"], content=turn["content"]) for turn in row["messages"]),
         origin=Origin(source=row["source"], row=row["row"]),
@@ -136,20 +213,19 @@ def _record(row: Mapping[str, Any]) -> Record:
         slice=row["slice"],
         columns=json.loads(row["columns"]),
     )
+    ranking = None
+    if row["kind"] != "comparison" and row["completions"] is not None:
+        ranking = Ranking(prompt=prompt, completions=tuple(row["completions"]), ranks=tuple(row["ranks"]))
     match row["kind"]:
         case "conversation":
-            return Conversation(prompt=prompt, completion=row["completion"])
-        case "ranking":
-            return Ranking(prompt=prompt, completions=tuple(row["completions"]), ranks=tuple(row["ranks"]))
+            record: Record = Conversation(prompt=prompt, completion=row["completion"])
         case "comparison":
             chosen, rejected = row["completions"]
-            return Comparison(prompt=prompt, chosen=chosen, rejected=rejected, margin=row["margin"])
-        case _:
-            return prompt
-
-
-def read_manifest(data_dir: Path) -> dict[str, Any]:
-    """The manifest as written."""
-    if not (data_dir / "manifest.json").is_file():
-        raise DataError(f"{data_dir}: no manifest.json; make it with: whet data split SOURCE --out {data_dir}")
-    return dict(read_json(data_dir / "manifest.json"))
+            record = Comparison(prompt=prompt, chosen=chosen, rejected=rejected, margin=row["margin"])
+        case "ranking" if ranking is not None:
+            record, ranking = ranking, None
+        case "prompt":
+            record = prompt
+        case kind:
+            raise ValueError(f"a row of unknown kind {kind!r}")
+    return StoredRow(record=record, cluster=row["cluster"], ranking=ranking, provenance=row["provenance"])

@@ -1,28 +1,50 @@
 """The flow of data preparation: raw rows -> records -> clusters -> purposes -> files and manifest."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
-from whet.core.files import file_sha256, write_json, write_json_lines
+from whet.core.files import file_sha256, write_json_lines
 from whet.core.recipe import DataSettings
-from whet.core.records import PURPOSES, Comparison, Conversation, Prompt, Purpose, Ranking, Record, Rejected, prompt_in
+from whet.core.records import (
+    PURPOSES,
+    Comparison,
+    Conversation,
+    Prompt,
+    Purpose,
+    Ranking,
+    Record,
+    Rejected,
+    prompt_in,
+)
 from whet.core.seeds import seed_for
-from whet.data.clusters import Clusters, cluster, exact_key, names_of, views_of
-from whet.data.manifest import StoredRow, write_purpose
-from whet.data.rankings import ranking_of
+from whet.data.assign import Assignment, RowPlace, assign, ranking_seed
+from whet.data.clusters import Clusters, join
+from whet.data.duplicates import RowText, asked, find_edges, names_of, row_texts
+from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
+from whet.data.rankings import has_own_ranking, ranking_of, without_ranking
 from whet.data.sources import Source, read_sources
-from whet.data.splits import Placement, Unit, place
-from whet.data.text import canonical
 
 __all__ = ["prepare"]
 
-_PREFERENCE: tuple[Purpose, ...] = ("rm_train", "rm_test")
-_PROMPTED: tuple[Purpose, ...] = ("rl_train", "rl_test", "final")
-_DEMONSTRATED: tuple[Purpose, ...] = ("ft_train", "ft_validation", "ft_test")
+# Reasons are written by many hands; the manifest counts this many and sums up the rest.
+_REASONS_COUNTED = 40
+_CONTROL_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:bos|eos|pad|start_of_turn|end_of_turn)>|\[/?INST\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """Every row that was read, the demonstrations before the preferences, and how the rows hang together."""
+
+    records: tuple[Record, ...]
+    is_preference: tuple[bool, ...]  # from the source of preferences
+    names: Mapping[str, float]
+    texts: tuple[RowText, ...]
+    clusters: Clusters
 
 
 def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
@@ -32,45 +54,43 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     `max_rejected_share` of the rows had to be refused; `rejected.jsonl` is written first.
     """
     out.mkdir(parents=True, exist_ok=True)
-    names = [settings.source] if isinstance(settings.source, str) else list(settings.source)
-    sources = [source for name in names for source in read_sources(name, settings, seed=seed)]
+    (out / "manifest.json").unlink(missing_ok=True)  # an older one must not vouch for new files
+    names = (settings.source,) if isinstance(settings.source, str) else settings.source
+    sources = _apart([source for name in names for source in read_sources(name, settings, seed=seed)])
     preferences = read_sources(settings.preferences, settings, seed=seed) if settings.preferences else []
-    everything = [*sources, *preferences]
-    _refuse(everything, settings, out)
-    records = _limited([record for source in everything for record in source.records], settings, seed)
-    word_names = names_of([prompt_in(record).text for record in records])
-    views = views_of(records, word_names)
-    clusters = cluster(views)
-    duplicates = _exact_duplicates([exact_key(row) or "" for row in views])
-    units, firsts = _units(records, clusters, duplicates, has_preferences=bool(preferences))
-    placements = dict(zip(firsts, place(units, settings.sizes, seed=seed), strict=True))
-    kept, rows = _assign(records, clusters, duplicates, placements, seed=seed)
-    files = {}
-    for purpose in PURPOSES:
-        path = out / f"{purpose}.parquet"
-        write_purpose(path, kept[purpose])
-        files[purpose] = _purpose_entry(path, kept[purpose])
-    unused = Counter(row["reason"] for row in rows if row["purpose"] is None)
-    members = clusters.members
-    portable = {
-        "source": [source.name for source in sources],
-        "preferences": [source.name for source in preferences] or None,
-    }
+    preferences = _apart([*sources, *preferences])[len(sources) :]
+    _refuse([*sources, *preferences], settings, out)
+    corpus = _corpus(sources, preferences, settings, seed)
+    assigned = assign(corpus.records, corpus.is_preference, corpus.texts, corpus.clusters, settings.sizes, seed=seed)
     manifest = {
-        "format": 1,
+        "format": FORMAT,
         "seed": seed,
-        "settings": settings.model_dump(mode="json") | portable,
-        "sources": [_source_entry(source) for source in everything],
-        "purposes": files,
-        "rejected": _rejected_entry(everything),
-        "edges": dict(clusters.edges),
-        "clusters": {"count": len(members), "largest": max(map(len, members.values())), "straddling": 0},
-        "unused": {"rows": sum(unused.values()), "reasons": dict(sorted(unused.items()))},
-        "names": word_names,
-        "rows": rows,
+        "settings": _portable(settings, sources, preferences),
+        "sources": [_source_entry(source) for source in (*sources, *preferences)],
+        **_write_files(corpus, assigned, out, seed=seed),
+        "rejected": _rejected_entry([*sources, *preferences]),
+        "edges": dict(corpus.clusters.edges),
+        "clusters": _cluster_entry(corpus.clusters),
+        "control_tokens": _control_tokens(corpus.records),
+        "names": dict(corpus.names),
+        "rows": [
+            _row_entry(record, corpus.records[first], place)
+            for record, first, place in zip(corpus.records, corpus.clusters.of_row, assigned.places, strict=True)
+        ],
     }
-    write_json(out / "manifest.json", manifest)
+    write_manifest(out, manifest)
     return manifest
+
+
+def _apart(sources: Sequence[Source]) -> list[Source]:
+    """Two files of the same name get different names, so that a row's origin is one place."""
+    seen: Counter[str] = Counter()
+    named = []
+    for source in sources:
+        seen[source.name] += 1
+        name = source.name if seen[source.name] == 1 else f"{source.name} ({seen[source.name]})"
+        named.append(source if name == source.name else source.renamed(name))
+    return named
 
 
 def _refuse(sources: Sequence[Source], settings: DataSettings, out: Path) -> None:
@@ -90,6 +110,22 @@ def _rejected_row(row: Rejected) -> dict[str, Any]:
     return asdict(row.origin) | {"field": row.field, "reason": row.reason, "excerpt": row.excerpt}
 
 
+def _corpus(sources: Sequence[Source], preferences: Sequence[Source], settings: DataSettings, seed: int) -> Corpus:
+    """Preference rows are clustered together with all others: their prompts must not be asked elsewhere."""
+    main = _limited([record for source in sources for record in source.records], settings, seed)
+    ranked = _limited([record for source in preferences for record in source.records], settings, seed)
+    records = (*main, *ranked)
+    names = names_of([asked(record) for record in records])
+    texts = tuple(row_texts(records, names))
+    return Corpus(
+        records=records,
+        is_preference=(False,) * len(main) + (True,) * len(ranked),
+        names=names,
+        texts=texts,
+        clusters=join(len(records), find_edges(texts)),
+    )
+
+
 def _limited(records: list[Record], settings: DataSettings, seed: int) -> list[Record]:
     """At most `limit` records, the ones whose hash is smallest, in their old order."""
     if settings.limit is None or len(records) <= settings.limit:
@@ -98,127 +134,131 @@ def _limited(records: list[Record], settings: DataSettings, seed: int) -> list[R
     return [records[index] for index in sorted(order[: settings.limit])]
 
 
-def _exact_duplicates(keys: Sequence[str]) -> dict[int, int]:
-    """Row -> the earlier row that says the same."""
-    first: dict[str, int] = {}
-    return {row: first[key] for row, key in enumerate(keys) if first.setdefault(key, row) != row}
+def _write_files(corpus: Corpus, assigned: Assignment, out: Path, *, seed: int) -> dict[str, Any]:
+    """A file for every purpose, one for what serves none, one for the edges; their entries in the manifest."""
+    kept: dict[str, list[StoredRow]] = {name: [] for name in (*PURPOSES, UNUSED)}
+    for row, (record, place) in enumerate(zip(corpus.records, assigned.places, strict=True)):
+        cluster = corpus.records[corpus.clusters.of_row[row]].id
+        kept[place.purpose or UNUSED].append(_stored(record, cluster, place.purpose, seed=seed))
+    purposes = {}
+    for purpose in PURPOSES:
+        path = write_rows(out, purpose, kept[purpose])
+        purposes[purpose] = _purpose_entry(kept[purpose], assigned.requested[purpose]) | _file_entry(path)
+    reasons = Counter(place.category for place in assigned.places if place.purpose is None)
+    unused = {"rows": sum(reasons.values()), "reasons": dict(sorted(reasons.items()))}
+    edges = write_edges(out, [asdict(edge) | {"evidence": edge.evidence[:200]} for edge in corpus.clusters.joins])
+    return {
+        "purposes": purposes,
+        "unused": unused | _file_entry(write_rows(out, UNUSED, kept[UNUSED])),
+        "files": {path.name: file_sha256(path) for path in (edges, out / "rejected.jsonl")},
+    }
 
 
-def _allowed(record: Record, *, has_preferences: bool, has_answers: bool) -> tuple[Purpose, ...]:
-    """Which purposes a record can serve."""
-    if isinstance(record, Ranking | Comparison):
-        return _PREFERENCE
-    prompt = prompt_in(record)
-    prompted = _PROMPTED if prompt.answer is not None or not has_answers else ()
-    if isinstance(record, Prompt):
-        return prompted
-    ranked = () if has_preferences or ranking_of(record, seed=0) is None else _PREFERENCE
-    return (*_DEMONSTRATED, *ranked, *prompted)
+def _stored(record: Record, cluster: str, purpose: Purpose | None, *, seed: int) -> StoredRow:
+    """A row's own ranking is kept where a reward model learns from it, and nowhere else: it gives answers away."""
+    if not isinstance(record, Conversation):
+        return StoredRow(record=record, cluster=cluster)
+    bare = replace(record, prompt=without_ranking(record.prompt))
+    if purpose not in ("rm_train", "rm_test"):
+        return StoredRow(record=bare, cluster=cluster)
+    ranking = ranking_of(record, seed=ranking_seed(seed, record))
+    provenance: Provenance = "row" if has_own_ranking(record.prompt) else "derived"
+    return StoredRow(record=bare, cluster=cluster, ranking=ranking, provenance=provenance)
 
 
-def _units(
-    records: Sequence[Record], clusters: Clusters, duplicates: dict[int, int], *, has_preferences: bool
-) -> tuple[list[Unit], list[int]]:
-    """The clusters to place; one whose rows can serve different purposes may go where any of its rows can."""
-    has_answers = any(prompt_in(record).answer is not None for record in records)
-    units, firsts = [], []
-    for first, rows in clusters.members.items():
-        fresh = [row for row in rows if row not in duplicates]
-        can = [_allowed(records[row], has_preferences=has_preferences, has_answers=has_answers) for row in fresh]
-        allowed = tuple(purpose for purpose in PURPOSES if any(purpose in purposes for purposes in can))
-        slices = {prompt_in(records[row]).slice for row in fresh}
-        rarest = next((name for name in ("out_of_distribution", "long_tail") if name in slices), "ordinary")
-        units.append(Unit(key=records[first].id, rows=len(fresh), slice=rarest, allowed=allowed))
-        firsts.append(first)
-    return units, firsts
-
-
-def _assign(
-    records: Sequence[Record],
-    clusters: Clusters,
-    duplicates: dict[int, int],
-    placements: dict[int, Placement],
-    *,
-    seed: int,
-) -> tuple[dict[Purpose, list[StoredRow]], list[dict[str, Any]]]:
-    """Every record with its place and the reason; the records of each purpose in the form it needs."""
-    kept: dict[Purpose, list[StoredRow]] = {purpose: [] for purpose in PURPOSES}
-    prompts_of: dict[Purpose, set[str]] = {purpose: set() for purpose in PURPOSES}
-    rows = []
-    for index, record in enumerate(records):
-        first = clusters.of_row[index]
-        placement = placements[first]
-        purpose, reason = placement.purpose, placement.reason
-        if index != first:
-            reason = f"cluster of row {first} by {clusters.joined_by.get(index, 'its members')}"
-        if purpose is None:
-            reason = placement.reason if placement.reason.endswith("may use it") else "left over by the sizes"
-        elif index in duplicates:
-            purpose, reason = None, f"exact duplicate of row {duplicates[index]}"
-        else:
-            stored = _in_form(record, purpose, seed=seed)
-            key = canonical(prompt_in(record).text)
-            if stored is None:
-                purpose, reason = None, f"cannot serve {purpose}, where its cluster is"
-            elif purpose in _PROMPTED and key in prompts_of[purpose]:
-                purpose, reason = None, "the same prompt stands there already"
-            else:
-                prompts_of[purpose].add(key)
-                kept[purpose].append(StoredRow(record=stored, cluster=records[first].id))
-        origin = prompt_in(record).origin
-        rows.append(
-            {
-                "id": record.id,
-                "source": origin.source,
-                "row": origin.row,
-                "cluster": records[first].id,
-                "purpose": purpose,
-                "reason": reason,
-            }
-        )
-    return kept, rows
-
-
-def _in_form(record: Record, purpose: Purpose, *, seed: int) -> Record | None:
-    """The record as the purpose needs it: conversations, rankings, or prompts."""
-    if purpose in _PREFERENCE:
-        if isinstance(record, Conversation):
-            return ranking_of(record, seed=seed_for(seed, "ranking", record.id))
-        return record if isinstance(record, Ranking | Comparison) else None
-    if purpose in _PROMPTED:
-        if isinstance(record, Conversation):
-            return record.prompt
-        return record if isinstance(record, Prompt) else None
-    return record if isinstance(record, Conversation) else None
-
-
-def _purpose_entry(path: Path, rows: Sequence[StoredRow]) -> dict[str, Any]:
+def _purpose_entry(rows: Sequence[StoredRow], requested: int) -> dict[str, Any]:
     slices = Counter(prompt_in(row.record).slice for row in rows)
     return {
         "rows": len(rows),
+        "requested": requested,
         "clusters": len({row.cluster for row in rows}),
         "slices": dict(sorted(slices.items())),
-        "file": path.name,
-        "sha256": file_sha256(path),
+    }
+
+
+def _file_entry(path: Path) -> dict[str, Any]:
+    return {"file": path.name, "sha256": file_sha256(path)}
+
+
+def _cluster_entry(clusters: Clusters) -> dict[str, Any]:
+    sizes = [len(rows) for rows in clusters.members.values()]
+    return {"count": len(sizes), "largest": max(sizes), "straddling": 0}
+
+
+def _row_entry(record: Record, cluster: Record, place: RowPlace) -> dict[str, Any]:
+    origin = prompt_in(record).origin
+    return {
+        "id": record.id,
+        "source": origin.source,
+        "row": origin.row,
+        "cluster": cluster.id,
+        "purpose": place.purpose,
+        "reason": place.reason,
+    }
+
+
+def _portable(settings: DataSettings, sources: Sequence[Source], preferences: Sequence[Source]) -> dict[str, Any]:
+    """The settings without the paths of this machine."""
+    return settings.model_dump(mode="json") | {
+        "source": [source.name for source in sources],
+        "preferences": [source.name for source in preferences] or None,
     }
 
 
 def _source_entry(source: Source) -> dict[str, Any]:
-    example = source.records[0]
-    shown = {"prompt": prompt_in(example).text[:300]}
-    if isinstance(example, Conversation):
-        shown["completion"] = example.completion[:300]
+    """How a source was understood, with its first row as it was read."""
+    example = source.example
+    shown = {}
+    if example is not None:
+        shown = {"prompt": prompt_in(example).text, "answer": prompt_in(example).answer}
+        match example:
+            case Conversation():
+                shown |= {"completion": example.completion}
+            case Comparison():
+                shown |= {"chosen": example.chosen, "rejected": example.rejected}
+            case Ranking():
+                shown |= {"best": example.completions[example.ranks.index(min(example.ranks))]}
     return {
         "name": source.name,
         "sha256": source.sha256,
         "rows": source.rows,
+        "rejected": len(source.rejected),
         "mapping": source.layout.name,
-        "example": shown,
+        "columns": list(source.layout.columns),
+        "example": {key: text if text is None else text[:300] for key, text in shown.items()},
     }
 
 
 def _rejected_entry(sources: Sequence[Source]) -> dict[str, Any]:
-    reasons = Counter(
-        f"{row.field}: {row.reason}" if row.field else row.reason for source in sources for row in source.rejected
-    )
-    return {"rows": sum(reasons.values()), "reasons": dict(sorted(reasons.items()))}
+    reasons = Counter(row.reason for source in sources for row in source.rejected)
+    counted = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))
+    rest = sum(count for _, count in counted[_REASONS_COUNTED:])
+    return {
+        "rows": sum(reasons.values()),
+        "reasons": dict(counted[:_REASONS_COUNTED]) | ({"other reasons": rest} if rest else {}),
+    }
+
+
+def _control_tokens(records: Sequence[Record]) -> dict[str, int]:
+    """How many rows hold text that some tokenizer reads as a control token, and which; templates take it as text."""
+    found: Counter[str] = Counter()
+    rows = 0
+    for record in records:
+        here = set(_CONTROL_TOKEN.findall(_everything_in(record)))
+        found.update(here)
+        rows += bool(here)
+    common = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:_REASONS_COUNTED]
+    return {"rows": rows, **dict(common)}
+
+
+def _everything_in(record: Record) -> str:
+    match record:
+        case Conversation():
+            texts: tuple[str, ...] = (record.completion,)
+        case Comparison():
+            texts = (record.chosen, record.rejected)
+        case Ranking():
+            texts = record.completions
+        case Prompt():
+            texts = ()
+    return "\n".join((*(turn.content for turn in prompt_in(record).messages), *texts))

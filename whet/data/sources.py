@@ -8,7 +8,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from whet.core.errors import DataError, did_you_mean
 from whet.core.files import file_sha256
 from whet.core.recipe import DataSettings
-from whet.core.records import Origin, Record, Rejected
+from whet.core.records import Origin, Prompt, Record, Rejected
 from whet.data.arithmetic import arithmetic_rows
 from whet.data.layouts import LAYOUTS, BadRow, Layout, read_row, recognise
 
@@ -48,6 +48,21 @@ class Source:
     def example(self) -> Record | None:
         """The first row as it was understood, None when every row was refused."""
         return self.records[0] if self.records else None
+
+    def renamed(self, name: str) -> "Source":
+        """The same source under another name, its rows' origins too."""
+
+        def moved(origin: Origin) -> Origin:
+            return replace(origin, source=name)
+
+        def told(record: Record) -> Record:
+            if isinstance(record, Prompt):
+                return replace(record, origin=moved(record.origin))
+            return replace(record, prompt=replace(record.prompt, origin=moved(record.prompt.origin)))
+
+        records = tuple(told(record) for record in self.records)
+        rejected = tuple(replace(row, origin=moved(row.origin)) for row in self.rejected)
+        return replace(self, name=name, records=records, rejected=rejected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,99 @@
+"""How many rows each purpose shall have: counts as asked for, or ratios of the rows there are.
+
+Out-of-distribution rows serve `final` alone, which takes up to a fifth of its rows from them and up to a fifth from the
+long tail; half of the long tail stays for the other purposes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from whet.core.errors import DataError
+from whet.core.recipe import SizeSettings
+from whet.core.records import PURPOSES, Purpose
+
+__all__ = ["FINAL_KINDS", "SLOTS", "Kind", "Needs", "needs_of"]
+
+# P purpose, G group of clusters that can serve the same purposes
+Kind = Literal["ordinary", "long_tail", "out_of_distribution"]
+FINAL_KINDS: tuple[Kind, ...] = get_args(Kind)
+# Where rows are put: seven purposes, and `final` once for each kind of row.
+SLOTS: tuple[str, ...] = (*PURPOSES[:-1], *(f"final/{kind}" for kind in FINAL_KINDS))
+# The largest share of `final` that either special kind may take.
+_SPECIAL_SHARE = 0.2
+# Of the long tail, at most this share serves `final`.
+_LONG_TAIL_SHARE = 0.5
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """Rows for each slot, in the order of SLOTS, and for each purpose, as they are written into the manifest."""
+
+    rows: Integers
+    requested: Mapping[Purpose, int]
+
+
+def needs_of(sizes: SizeSettings, usable: Integers, kind: npt.NDArray[np.int8]) -> Needs:
+    """`usable[c, p]` rows of cluster c can serve purpose p; counts that cannot be met are a `DataError`."""
+    asked = np.array([getattr(sizes, purpose) for purpose in PURPOSES], dtype=np.float64)
+    is_unseen = kind == FINAL_KINDS.index("out_of_distribution")
+    unseen = int(usable[is_unseen, -1].sum())
+    rare = int(usable[kind == FINAL_KINDS.index("long_tail"), -1].sum())
+    seen = usable[~is_unseen]
+    if asked.sum() > 1 + 1e-9:
+        purposes = asked.astype(np.int64)
+        _refuse_impossible(purposes, seen, unseen)
+    else:
+        purposes = _from_ratios(asked, seen, unseen)
+    final = int(purposes[-1])
+    most = int(final * _SPECIAL_SHARE)
+    out_of_distribution = min(most, unseen)
+    long_tail = min(most, int(rare * _LONG_TAIL_SHARE))
+    rows = np.array([*purposes[:-1], final - out_of_distribution - long_tail, long_tail, out_of_distribution])
+    return Needs(rows=rows, requested=dict(zip(PURPOSES, map(int, purposes), strict=True)))
+
+
+def _refuse_impossible(purposes: Integers, seen: Integers, unseen: int) -> None:
+    supply = seen.sum(axis=0)
+    supply[-1] += min(int(purposes[-1] * _SPECIAL_SHARE), unseen)
+    for name, count, rows in zip(PURPOSES, purposes, supply, strict=True):
+        if count > rows:
+            raise DataError(f"data.sizes.{name} asks for {count} rows, but only {rows} can serve it; lower it")
+    total = int(seen.max(axis=1, initial=0).sum()) + min(int(purposes[-1] * _SPECIAL_SHARE), unseen)
+    if purposes.sum() > total:
+        raise DataError(
+            f"data.sizes ask for {purposes.sum()} rows in all, but only {total} are usable; lower them, or give ratios"
+        )
+
+
+def _from_ratios(ratios: npt.NDArray[np.float64], seen: Integers, unseen: int) -> Integers:
+    """Each group of rows is shared among the purposes it can serve, in proportion to their ratios.
+
+    With one kind of rows this is ratio x rows. Preference rows, which can serve rm_train and rm_test only, are shared
+    between these two, and the other rows among the other purposes. Ratios with a sum below 1 leave rows unused.
+    """
+    rows = int(seen.max(axis=1, initial=0).sum())
+    final = float(ratios[-1])
+    # Share of `final` from unseen rows: the full fifth if they suffice, else all of them.
+    share = _SPECIAL_SHARE if final else 0.0
+    if final and unseen < share * final * rows / (1 - share * final):
+        share = unseen / (final * (rows + unseen))
+    of_seen = ratios.copy()
+    of_seen[-1] = final * (1 - share)
+    used = (ratios.sum() - final * share) / (1 - final * share) if rows else 0.0
+    expected = np.zeros(len(PURPOSES))
+    pattern = (seen > 0) @ (1 << np.arange(len(PURPOSES)))
+    for group in np.unique(pattern):
+        members = seen[pattern == group]
+        weights = np.where(members[0] > 0, of_seen, 0.0)
+        if weights.sum() > 0:
+            expected += members.sum(axis=0) * used * weights / weights.sum()
+    expected[-1] /= 1 - share
+    whole = np.floor(expected + 1e-9).astype(np.int64)
+    spare = min(round(float(expected.sum())) - int(whole.sum()), len(PURPOSES))
+    whole[np.argsort(-(expected - whole), kind="stable")[: max(0, spare)]] += 1
+    return whole
