@@ -1,6 +1,6 @@
 """The stages of a run, in order, over its folder. What is complete is not done again; what was cut off goes on.
 
-    data -> sft -> reward_model -> rl -> evaluation -> report
+data -> sft -> reward_model -> rl -> evaluation -> report
 """
 
 import os
@@ -43,7 +43,9 @@ def needed_stages(recipe: Recipe, last: Stage | None = None) -> tuple[Stage, ...
     }
     if last is not None and not named[last]:
         section = "evaluate" if last == "evaluation" else last
-        raise RecipeError(f"the recipe has no {section} section, so there is nothing to do; add `{section}: {{}}` to it")
+        raise RecipeError(
+            f"the recipe has no {section} section, so there is nothing to do; add `{section}: {{}}` to it"
+        )
     wanted = STAGES if last is None else STAGES[: STAGES.index(last) + 1]
     return tuple(stage for stage in wanted if named[stage])
 
