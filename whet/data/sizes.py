@@ -96,4 +96,6 @@ def _from_ratios(ratios: npt.NDArray[np.float64], seen: Integers, unseen: int) -
     whole = np.floor(expected + 1e-9).astype(np.int64)
     spare = min(round(float(expected.sum())) - int(whole.sum()), len(PURPOSES))
     whole[np.argsort(-(expected - whole), kind="stable")[: max(0, spare)]] += 1
+    # A fifth of `final`, rounded down, may be one row less than was reckoned with.
+    whole[whole.argmax()] -= max(0, int(whole.sum()) - rows - min(int(whole[-1] * _SPECIAL_SHARE), unseen))
     return whole

@@ -74,7 +74,7 @@ class Masker:
     """Masks numbers and names, so that two word problems that differ in nothing else become the same text.
 
     >>> Masker({"alice": 0.0}).form("Alice has 3 apples and buys two more.")
-    ('<name> has <num> apples and buys <num> more', 6)
+    ('<name> has <num> apples and buys <num> more', 5)
     """
 
     def __init__(self, names: Mapping[str, float]) -> None:

@@ -1,0 +1,185 @@
+"""The flow from raw rows to purposes, and that two runs of it give the same bytes."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whet.core.errors import DataError
+from whet.core.files import read_json_lines
+from whet.core.recipe import ArithmeticSettings, DataSettings, SizeSettings
+from whet.core.records import EVALUATION_PURPOSES, PURPOSES, TRAINING_PURPOSES, Comparison, Conversation, Ranking
+from whet.data.check import check
+from whet.data.manifest import open_for_evaluation, open_for_training, read_rows
+from whet.data.prepare import prepare
+
+REAL = Path(__file__).parents[3] / "shared" / "data"
+WORDS = "red green blue old new small big round soft cold warm dry wet thin long short".split()
+THINGS = "apple pear plum lemon cookie muffin book pencil stamp coin marble shell stone leaf button bead".split()
+
+
+def write(path: Path, rows: list[Any]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def demonstrations(count: int) -> list[dict[str, Any]]:
+    """Rows of which no two are alike, by any view."""
+    return [
+        {
+            "prompt": f"What does a {WORDS[n % 16]} {THINGS[n // 16 % 16]} cost when bought {n // 256} times today?",
+            "completion": f"<think>It costs {n}.</think><answer>{n}</answer>",
+            "answer": n,
+        }
+        for n in range(count)
+    ]
+
+
+def reasons(manifest: dict[str, Any]) -> dict[tuple[str, int], tuple[str | None, str]]:
+    return {(row["source"], row["row"]): (row["purpose"], row["reason"]) for row in manifest["rows"]}
+
+
+def test_arithmetic_gives_every_purpose_its_kind_of_record(tmp_path: Path) -> None:
+    settings = DataSettings(arithmetic=ArithmeticSettings(rows=400))
+    manifest = prepare(settings, seed=1, out=tmp_path)
+    kinds = {"ft": "Conversation", "rm": "Ranking", "rl": "Prompt", "fi": "Prompt"}
+    for purpose in PURPOSES:
+        opened = (open_for_training if purpose in TRAINING_PURPOSES else open_for_evaluation)(tmp_path, purpose)
+        assert {type(record).__name__ for record in opened} == {kinds[purpose[:2]]}
+        assert len(opened) == manifest["purposes"][purpose]["rows"] == manifest["purposes"][purpose]["requested"]
+    assert check(tmp_path).problems == ()
+    assert set(manifest["purposes"]["final"]["slices"]) == {"in_distribution", "long_tail", "out_of_distribution"}
+    assert all("out_of_distribution" not in manifest["purposes"][p]["slices"] for p in PURPOSES if p != "final")
+    assert {row.provenance for row in read_rows(tmp_path, "rm_train")} == {"row"}
+    prompt = open_for_training(tmp_path, "rl_train")[0]
+    assert set(prompt.columns) == {"steps"}  # its ranked completions would tell a reward function the answer
+    assert prompt.answer
+
+
+def test_the_same_rows_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
+    source = write(tmp_path / "here" / "rows.jsonl", demonstrations(80))
+    other = write(tmp_path / "there" / "rows.jsonl", demonstrations(80))
+    prepare(DataSettings(source=source), seed=1, out=tmp_path / "a")
+    prepare(DataSettings(source=other), seed=1, out=tmp_path / "b")
+    files = sorted(file.name for file in (tmp_path / "a").iterdir())
+    assert files == sorted(
+        ["manifest.json", "rejected.jsonl", "edges.parquet", "unused.parquet"] + [f"{p}.parquet" for p in PURPOSES]
+    )
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert str(tmp_path) not in (tmp_path / "a" / "manifest.json").read_text()
+    prepare(DataSettings(source=source), seed=2, out=tmp_path / "c")
+    assert (tmp_path / "a" / "final.parquet").read_bytes() != (tmp_path / "c" / "final.parquet").read_bytes()
+
+
+def test_exact_duplicates_are_dropped_and_siblings_stay_together(tmp_path: Path) -> None:
+    rows = demonstrations(60)
+    rows[40] = dict(rows[7], prompt=rows[7]["prompt"].upper())  # the same but for appearance
+    rows[41] = dict(rows[8], completion="<think>Other words.</think><answer>8</answer>")  # the same prompt
+    manifest = prepare(DataSettings(source=write(tmp_path / "rows.jsonl", rows)), seed=0, out=tmp_path / "out")
+    found = reasons(manifest)
+    dropped = [place for place in (found["rows.jsonl", 7], found["rows.jsonl", 40]) if place[0] is None]
+    assert len(dropped) == 1
+    assert dropped[0][1].startswith("exact duplicate of rows.jsonl row ")
+    assert manifest["unused"]["reasons"]["exact duplicate"] == 1
+    siblings = {found["rows.jsonl", row][0] for row in (8, 41)} - {None}
+    assert len(siblings) == 1
+    assert manifest["edges"] == {"exact": 1, "shared_prompt": 1, "template": 0}
+    assert manifest["clusters"]["count"] == 58
+    assert "rows.jsonl row 8 (shared_prompt)" in found["rows.jsonl", 41][1] or found["rows.jsonl", 41][0] is None
+
+
+def test_preferences_train_the_reward_model_and_their_prompts_are_asked_nowhere_else(tmp_path: Path) -> None:
+    rows = demonstrations(200)
+    pairs = [{"prompt": row["prompt"], "chosen": "good", "rejected": "bad"} for row in rows[100:140]]
+    pairs += [{"prompt": f"{row['prompt']} Why is it so?", "chosen": "good", "rejected": "bad"} for row in rows[:40]]
+    settings = DataSettings(
+        source=write(tmp_path / "rows.jsonl", rows), preferences=write(tmp_path / "pairs" / "rows.jsonl", pairs)
+    )
+    manifest = prepare(settings, seed=0, out=tmp_path / "out")
+    assert [source["name"] for source in manifest["sources"]] == ["rows.jsonl", "rows.jsonl (2)"]
+    ranked = [*open_for_training(tmp_path / "out", "rm_train"), *open_for_evaluation(tmp_path / "out", "rm_test")]
+    assert ranked
+    assert all(isinstance(record, Comparison) for record in ranked)
+    assert {record.prompt.origin.source for record in ranked} == {"rows.jsonl (2)"}
+    elsewhere = {
+        record.prompt.text
+        for purpose in ("ft_train", "ft_validation")
+        for record in open_for_training(tmp_path / "out", purpose)  # type: ignore[arg-type]
+    }
+    assert not elsewhere & {record.prompt.text for record in ranked}
+    assert check(tmp_path / "out").is_proven
+
+
+def test_rankings_are_derived_where_none_are_given(tmp_path: Path) -> None:
+    source = write(tmp_path / "rows.jsonl", demonstrations(100))
+    prepare(DataSettings(source=source), seed=0, out=tmp_path)
+    rows = read_rows(tmp_path, "rm_train")
+    assert {row.provenance for row in rows} == {"derived"}
+    assert all(isinstance(row.ranking, Ranking) and isinstance(row.record, Conversation) for row in rows)
+
+
+def test_evaluation_takes_rows_with_an_answer_only(tmp_path: Path) -> None:
+    rows = demonstrations(200)
+    for row in rows[::2]:
+        del row["answer"]
+    prepare(DataSettings(source=write(tmp_path / "rows.jsonl", rows)), seed=0, out=tmp_path)
+    for purpose in EVALUATION_PURPOSES - {"rm_test"}:
+        for record in open_for_evaluation(tmp_path, purpose):
+            assert (record.prompt if purpose == "ft_test" else record).answer is not None
+
+
+def test_too_many_refused_rows_stop_with_the_list_written(tmp_path: Path) -> None:
+    rows = [*demonstrations(90), *[{"prompt": "x"}] * 10]
+    source = write(tmp_path / "rows.jsonl", rows)
+    with pytest.raises(DataError, match=r"10 of 100 rows were refused.*row 90, field completion: missing or null"):
+        prepare(DataSettings(source=source), seed=0, out=tmp_path / "out")
+    listed = list(read_json_lines(tmp_path / "out" / "rejected.jsonl"))
+    assert [row["row"] for row in listed] == list(range(90, 100))
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    manifest = prepare(DataSettings(source=source, max_rejected_share=0.1), seed=0, out=tmp_path / "out")
+    assert manifest["rejected"] == {"rows": 10, "reasons": {"missing or null": 10}}
+
+
+def test_limit_keeps_the_same_rows_whatever_their_order(tmp_path: Path) -> None:
+    rows = demonstrations(100)
+    chosen = []
+    for name, given in (("a.jsonl", rows), ("b.jsonl", rows[::-1])):
+        settings = DataSettings(source=write(tmp_path / name, given), limit=30)
+        manifest = prepare(settings, seed=0, out=tmp_path / name.removesuffix(".jsonl"))
+        chosen.append({row["id"] for row in manifest["rows"]})
+    assert len(chosen[0]) == 30
+    assert chosen[0] == chosen[1]
+    assert check(tmp_path / "a").is_proven
+
+
+def test_control_tokens_are_kept_and_counted(tmp_path: Path) -> None:
+    rows = demonstrations(40)
+    rows[3]["prompt"] += " <|im_start|>system"
+    rows[4]["completion"] += "</s>"
+    manifest = prepare(DataSettings(source=write(tmp_path / "rows.jsonl", rows)), seed=0, out=tmp_path)
+    assert manifest["control_tokens"] == {"rows": 2, "</s>": 1, "<|im_start|>": 1}
+
+
+def test_counts_are_met_or_refused(tmp_path: Path) -> None:
+    source = write(tmp_path / "rows.jsonl", demonstrations(50))
+    sizes = SizeSettings(**dict.fromkeys(PURPOSES, 6.0))
+    manifest = prepare(DataSettings(source=source, sizes=sizes), seed=0, out=tmp_path / "out")
+    assert Counter(row["purpose"] for row in manifest["rows"]) == {**dict.fromkeys(PURPOSES, 6), None: 2}
+    with pytest.raises(DataError, match="ask for 56 rows in all, but only 50 are usable"):
+        prepare(
+            DataSettings(source=source, sizes=SizeSettings(**dict.fromkeys(PURPOSES, 7.0))), seed=0, out=tmp_path / "o"
+        )
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside the repository")
+def test_gsm8k_is_split_exactly_and_proven(tmp_path: Path) -> None:
+    manifest = prepare(DataSettings(source=str(REAL / "gsm8k" / "train.jsonl.gz")), seed=0, out=tmp_path)
+    assert manifest["rejected"]["rows"] == 0
+    sizes = [manifest["purposes"][purpose]["rows"] for purpose in PURPOSES]
+    assert sum(sizes) + manifest["unused"]["rows"] == 7473
+    assert sizes == [manifest["purposes"][purpose]["requested"] for purpose in PURPOSES]
+    assert check(tmp_path).problems == ()

@@ -1,0 +1,193 @@
+"""Files, folders and hub data sets to records; what cannot be read is one line or one rejection."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from whet.core.errors import DataError
+from whet.core.recipe import ArithmeticSettings, DataSettings
+from whet.core.records import Comparison, Conversation, prompt_in
+from whet.data.sources import Source, read_sources
+
+REAL = Path(__file__).parents[3] / "shared" / "data"
+ROWS = [{"prompt": f"What is {n}+{n}?", "completion": str(2 * n)} for n in range(3)]
+SETTINGS = DataSettings()
+
+
+def read(path: Path, settings: DataSettings = SETTINGS) -> Source:
+    (source,) = read_sources(str(path), settings, seed=0)
+    return source
+
+
+def lines(rows: list[Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def asked(source: Source) -> list[str]:
+    return [prompt_in(record).text for record in source.records]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv", "rows.tsv", "rows.parquet", "rows.jsonl.gz"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist(ROWS), path)
+    elif name.endswith(".gz"):
+        path.write_bytes(gzip.compress(lines(ROWS).encode()))
+    elif name.endswith(".json"):
+        path.write_text(json.dumps({"data": ROWS}))
+    elif name.endswith(".jsonl"):
+        path.write_text(lines(ROWS))
+    else:
+        mark = "\t" if name.endswith(".tsv") else ","
+        path.write_text("\n".join(mark.join(row) for row in [list(ROWS[0]), *(list(row.values()) for row in ROWS)]))
+    source = read(path)
+    assert asked(source) == [row["prompt"] for row in ROWS]
+    assert (source.name, source.rows, source.layout.name, source.rejected) == (name, 3, "prompt and completion", ())
+    assert source.example == source.records[0]
+
+
+def test_broken_lines_are_rejected_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    good = lines(ROWS).encode()
+    bad = [
+        b'{"prompt": "a", "completion": NaN}',
+        b'{"prompt": "a", "completion": "b"} {"prompt": "c", "completion": "d"}',
+        b'{"prompt": "caf\xe9", "completion": "b"}',
+        b'{"prompt": "a", "prompt": "b", "completion": "c"}',
+        b'["prompt", "completion"]',
+        b'{"prompt": "a"}',
+        b'{"prompt": "a", "compl',
+    ]
+    path.write_bytes(good + b"\n".join(bad))
+    source = read(path)
+    assert [(row.origin.row, row.field, row.reason) for row in source.rejected] == [
+        (3, "line 4", "not valid JSON (NaN is not JSON)"),
+        (4, "line 5", "two objects on a line"),
+        (5, "line 6", "not UTF-8"),
+        (6, "line 7", "not valid JSON (a key stands twice in one object)"),
+        (7, None, "not an object but list"),
+        (8, "completion", "missing or null"),
+        (9, "line 10", "the last line is cut off before its object ends"),
+    ]
+    assert source.rejected[1].excerpt.startswith('{"prompt": "a"')
+    assert len(source.records) == 3
+
+
+def test_the_layout_is_that_of_most_rows_and_others_are_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(lines([{"text": "a story"}, *ROWS]))
+    source = read(path)
+    assert source.layout.name == "prompt and completion"
+    assert [(row.origin.row, row.field) for row in source.rejected] == [(0, "prompt")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.jsonl", b"", "no rows"),
+        ("rows.txt", b"hello", "unknown ending '.txt'"),
+        ("rows.jsonl", gzip.compress(b"{}"), "gzip-compressed, but its name does not end in .gz"),
+        ("rows.jsonl.gz", b"{}\n", "named .gz, but not gzip-compressed"),
+        ("cut.jsonl.gz", gzip.compress(b"{}" * 5000)[:-20], "cut or damaged"),
+        ("rows.jsonl", "\ufeff{}".encode("utf-16"), "UTF-16"),
+        ("rows.json", b'{"a": 1', "not valid JSON"),
+        ("rows.json", b"3", "a list of rows was expected"),
+        ("rows.csv", b"", "empty"),
+        ("rows.csv", "prompt,completion\ncaf\xe9,b\n".encode("latin-1"), "not UTF-8"),
+        ("rows.csv", b"prompt,prompt\na,b\n", "two columns have the same name"),
+        ("rows.parquet", b"PAR1 nonsense", "not a readable parquet file"),
+        ("rows.jsonl", b'{"title": "a", "body": "b"}\n', "no known layout in its columns (body, title)"),
+        ("rows.jsonl", b"{broken\n{broken\n", "line 1: not valid JSON"),
+    ],
+)
+def test_unusable_files_are_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert message in str(caught.value)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_names_a_near_one(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text(lines(ROWS))
+    with pytest.raises(DataError, match=r"no such file; did you mean 'train.jsonl'\?"):
+        read(tmp_path / "trian.jsonl")
+    with pytest.raises(DataError, match="is not embedded; did you mean 'whet:arithmetic'"):
+        read_sources("whet:arithmetik", SETTINGS, seed=0)
+
+
+def test_table_cells_that_are_empty_are_missing(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('prompt,completion,answer\n"a, b",c,5\nd,e,\nf,,5\ng\n')
+    source = read(path)
+    assert [prompt_in(record).answer for record in source.records] == ["5", None]
+    assert [(row.field, row.reason) for row in source.rejected] == [
+        ("completion", "missing or null"),
+        ("line 5", "1 cells for 3 columns"),
+    ]
+
+
+def test_a_folder_is_read_file_by_file_and_split_by_name(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("data/train-00000.jsonl", "data/train-00001.jsonl", "data/test-00000.jsonl"):
+        (tmp_path / name).write_text(lines(ROWS))
+    (tmp_path / "dataset_infos.json").write_text("{}")
+    sources = read_sources(str(tmp_path), SETTINGS, seed=0)
+    assert [source.name for source in sources] == ["data/train-00000.jsonl", "data/train-00001.jsonl"]
+    (test,) = read_sources(str(tmp_path), DataSettings(split="test"), seed=0)
+    assert test.name == "data/test-00000.jsonl"
+
+
+def test_a_folder_saved_by_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    folder = tmp_path / "saved"
+    datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)}).save_to_disk(str(folder))
+    assert asked(read(folder)) == [row["prompt"] for row in ROWS]
+    with pytest.raises(DataError, match="no split 'dev'; it has train"):
+        read(folder, DataSettings(split="dev"))
+
+
+def test_a_hub_data_set_with_a_card_goes_through_load_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "sums"
+    (folder / "main").mkdir(parents=True)
+    (folder / "main" / "part.jsonl").write_text(lines(ROWS))
+    card = "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: train\n    path: main/*.jsonl\n---\nSums\n"
+    (folder / "README.md").write_text(card)
+    assert asked(read(folder, DataSettings(config="main"))) == [row["prompt"] for row in ROWS]
+    with pytest.raises(DataError, match="cannot be loaded"):
+        read(folder, DataSettings(config="other"))
+
+
+def test_arithmetic_rows_are_demonstrations_with_rankings() -> None:
+    settings = DataSettings(arithmetic=ArithmeticSettings(rows=50))
+    (source,) = read_sources("whet:arithmetic", settings, seed=3)
+    assert (source.rows, source.rejected, source.sha256) == (50, (), None)
+    assert all(isinstance(record, Conversation) and record.prompt.answer for record in source.records)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside the repository")
+def test_real_data_sets_are_read() -> None:
+    train = read(REAL / "gsm8k" / "train.jsonl.gz")
+    assert (len(train.records), train.rejected) == (7473, ())
+    assert all(prompt_in(record).answer for record in train.records)
+    hard = read(REAL / "gsm_hard" / "gsmhardv2.jsonl.gz")
+    assert (len(hard.records), hard.rejected) == (1319, ())
+    mawps = read_sources(str(REAL / "mawps"), SETTINGS, seed=0)
+    assert [len(source.records) for source in mawps] == [395, 600, 562]
+    harmless = read(REAL / "hh_harmless_base" / "test.jsonl.gz")
+    assert all(isinstance(record, Comparison) for record in harmless.records)
+    assert len(harmless.records) + len(harmless.rejected) == harmless.rows
+    assert len(harmless.rejected) <= 0.05 * harmless.rows
