@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from whet.core.errors import RecipeError
-from whet.core.recipe import STAGES, Recipe, Stage
+from whet.core.recipe import Recipe, Stage
 from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
@@ -28,26 +28,7 @@ from whet.train.policy import train_policy
 from whet.train.reward_model import train_reward_model
 from whet.train.sft import train_sft
 
-__all__ = ["needed_stages", "run"]
-
-
-def needed_stages(recipe: Recipe, last: Stage | None = None) -> tuple[Stage, ...]:
-    """The stages that the recipe names, in order, up to and with `last`."""
-    named: dict[Stage, bool] = {
-        "data": True,
-        "sft": recipe.sft is not None,
-        "reward_model": recipe.reward_model is not None,
-        "rl": recipe.rl is not None,
-        "evaluation": recipe.evaluate is not None,
-        "report": True,
-    }
-    if last is not None and not named[last]:
-        section = "evaluate" if last == "evaluation" else last
-        raise RecipeError(
-            f"the recipe has no {section} section, so there is nothing to do; add `{section}: {{}}` to it"
-        )
-    wanted = STAGES if last is None else STAGES[: STAGES.index(last) + 1]
-    return tuple(stage for stage in wanted if named[stage])
+__all__ = ["run"]
 
 
 def run(recipe: Recipe, folder: RunFolder, *, stages: Sequence[Stage] | None = None, quiet: bool = False) -> None:
@@ -55,7 +36,7 @@ def run(recipe: Recipe, folder: RunFolder, *, stages: Sequence[Stage] | None = N
     progress = Progress(quiet=quiet)
     _repeatable(recipe)
     road = _Road(recipe, folder, progress)
-    for stage in stages or needed_stages(recipe):
+    for stage in stages or recipe.stages():
         if folder.stage_complete(stage) is not None:
             progress.say(f"{stage}: complete, not done again")
             continue

@@ -42,7 +42,10 @@ class ArithmeticSettings(Section):
 
     rows: Annotated[Count, Field(description="word problems to generate")] = 6000
     reasoning_share: Annotated[
-        Share, Field(description="average share of demonstrations that think before they answer, more of the long ones; the rest answer directly")
+        Share,
+        Field(
+            description="average share of demonstrations that think before they answer, more of the long ones; the rest answer directly"
+        ),
     ] = 0.4
     wrong_share: Annotated[
         Share, Field(description="share of demonstrations whose answer is wrong, as people's are")
@@ -293,6 +296,19 @@ class Recipe(Section):
     reward_model: Annotated[RewardModelSettings | None, Field(description="reward model; leave out to skip it")] = None
     rl: Annotated[RlSettings | None, Field(description="reinforcement learning; leave out to skip it")] = None
     evaluate: Annotated[EvaluateSettings | None, Field(description="final evaluation; leave out to skip it")] = None
+
+    def stages(self, last: Stage | None = None) -> tuple[Stage, ...]:
+        """The stages that the recipe names, in order, up to and with `last`."""
+        named: dict[Stage, bool] = {
+            "data": True,
+            "sft": self.sft is not None,
+            "reward_model": self.reward_model is not None,
+            "rl": self.rl is not None,
+            "evaluation": self.evaluate is not None,
+            "report": True,
+        }
+        wanted = STAGES if last is None else STAGES[: STAGES.index(last) + 1]
+        return tuple(stage for stage in wanted if named[stage])
 
     @model_validator(mode="after")
     def _reward_model_is_there(self) -> "Recipe":

@@ -18,7 +18,7 @@ from whet.core.runfolder import flatten
 from whet.report import figures
 from whet.report.figures import STAGE_NAMES, Figure
 
-__all__ = ["RunFiles", "write_report"]
+__all__ = ["RunFiles", "run_figures", "write_report"]
 
 _HERE = Path(__file__).parent
 _SLICES = ("in_distribution", "long_tail", "out_of_distribution")
@@ -85,7 +85,7 @@ def write_report(run: Path) -> Path:
     and shows whatever a model wrote as text.
     """
     files = RunFiles.read(run)
-    drawn = _figures(files)
+    drawn = run_figures(files)
     charts = (_HERE / "vendor" / "charts.min.js").read_text(encoding="utf-8")
     starter = (_HERE / "page.js").read_text(encoding="utf-8")
     style = (_HERE / "page.css").read_text(encoding="utf-8")
@@ -188,7 +188,9 @@ def _road(files: RunFiles) -> list[dict[str, str]]:
 
 def _changed_settings(recipe: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The settings that are not defaults."""
-    sections: dict[str, Any] = {name: {} for name in ("sft", "reward_model", "rl", "evaluate") if recipe.get(name) is not None}
+    sections: dict[str, Any] = {
+        name: {} for name in ("sft", "reward_model", "rl", "evaluate") if recipe.get(name) is not None
+    }
     defaults = flatten(Recipe.model_validate(sections | _rewards_without_model(recipe)).model_dump(mode="json"))
     return [(key, value) for key, value in flatten(recipe).items() if defaults.get(key) != value]
 
@@ -197,7 +199,7 @@ def _rewards_without_model(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {} if recipe.get("reward_model") is not None else {"reward_model": None}
 
 
-def _figures(files: RunFiles) -> dict[str, Figure]:
+def run_figures(files: RunFiles) -> dict[str, Figure]:
     """Every picture that the folder has data for, by the name of its place in the page."""
     drawn: dict[str, Figure] = {}
     if files.results is not None:

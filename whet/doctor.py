@@ -1,0 +1,90 @@
+"""Whether this machine is ready, found out by doing."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from whet.core.runfolder import environment
+
+__all__ = ["examine"]
+
+
+def examine() -> bool:
+    """Print one line per check; True when nothing is wrong."""
+    console = Console(highlight=False)
+    healthy = True
+    for name, check in CHECKS.items():
+        try:
+            text, is_fine = check()
+        except Exception as error:  # whatever is broken is what the doctor is asked to name
+            text, is_fine = f"{type(error).__name__}: {error}", False
+        healthy = healthy and is_fine
+        mark = "[green]ok[/]  " if is_fine else "[red]bad[/] "
+        console.print(f"{mark} [bold]{name:<12}[/]", end=" ")
+        console.print(text, markup=False)
+    return healthy
+
+
+def _versions() -> tuple[str, bool]:
+    found = environment()
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items() if version)
+    return f"python {found['python']}, {packages}", sys.version_info >= (3, 11)
+
+
+def _processor() -> tuple[str, bool]:
+    import torch
+
+    from whet.models.products import chosen_products
+
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{os.cpu_count()} processors, {capability}, matrix products by {chosen_products()}", True
+
+
+def _memory() -> tuple[str, bool]:
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    gigabytes = pages * size / 2**30
+    return f"{gigabytes:.1f} GiB (the demo needs 2)", gigabytes >= 2
+
+
+def _disk() -> tuple[str, bool]:
+    free = shutil.disk_usage(".").free / 2**30
+    return f"{free:.1f} GiB free here", free >= 0.5
+
+
+def _gpu() -> tuple[str, bool]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none; whet runs on the processor", True
+    return f"{torch.cuda.get_device_name()}, {torch.cuda.get_device_properties(0).total_memory / 2**30:.0f} GiB", True
+
+
+def _step() -> tuple[str, bool]:
+    """One real forward and backward pass of whet:tiny, compared with the model's own forward."""
+    from whet.models.decoder import Decoder
+    from whet.models.load import load_model
+    from whet.tokens.batches import TokenGroup, flat_batch
+
+    loaded = load_model("whet:tiny")
+    decoder = Decoder(loaded.model)
+    ids = tuple(loaded.tokenizer("Alice has 3 apples and buys 2 more. Now she has 5.")["input_ids"])
+    batch = flat_batch([TokenGroup(prompt_ids=ids[:1], completions=(ids[1:],), loss_masks=((True,) * len(ids[1:]),))])
+    began = time.perf_counter()
+    loss = -decoder.logprobs(batch).logprobs_BT.mean()
+    loss.backward()
+    took = time.perf_counter() - began
+    return f"whet:tiny, {decoder.kind} forward, loss {float(loss.detach()):.3f}, {1000 * took:.0f} ms", decoder.reason is None
+
+
+CHECKS: dict[str, Callable[[], tuple[str, bool]]] = {
+    "versions": _versions,
+    "processor": _processor,
+    "memory": _memory,
+    "disk": _disk,
+    "gpu": _gpu,
+    "a real step": _step,
+}
