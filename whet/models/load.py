@@ -1,6 +1,8 @@
 """Models in and out: safetensors folders that `from_pretrained` reads, checked before anything is trained on them."""
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,20 +64,28 @@ def _checked_folder(path: Path) -> str:
     return str(path)
 
 
-def _quietly(load: Any, name: str, source: str, **options: Any) -> Any:
-    """Call a `from_pretrained` without its bars and notes; its errors become one line."""
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars and notes of transformers."""
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        return load(source, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"model {name!r} cannot be loaded: {first_line}") from error
+        yield
     finally:
         transformers_logging.set_verbosity(level)
         if bars:
             transformers_logging.enable_progress_bar()
+
+
+def _quietly(load: Any, name: str, source: str, **options: Any) -> Any:
+    """Call a `from_pretrained` quietly; its errors become one line."""
+    try:
+        with _quiet():
+            return load(source, trust_remote_code=False, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"model {name!r} cannot be loaded: {first_line}") from error
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -147,7 +157,7 @@ def _fingerprint(folder: Path) -> str | None:
 
 def save_model(model: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write a folder that `from_pretrained` reads, safetensors only, whole or not at all."""
-    with atomic_directory(folder) as partial:
+    with atomic_directory(folder) as partial, _quiet():
         any_model: Any = model
         any_model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
