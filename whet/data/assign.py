@@ -83,7 +83,7 @@ def assign(
         serving.why_not.setdefault(row, RowPlace(purpose=None, category="its cluster is out of distribution"))
     usable = np.zeros((len(first_R), len(PURPOSES)), dtype=np.int64)
     np.add.at(usable, cluster_R, serving.can)
-    key = np.array([int(records[row].id, 16) for row in first_R], dtype=np.uint64)
+    key = np.array([int(texts[row].id, 16) for row in first_R], dtype=np.uint64)
     placement = place(ClusterTable(key=key, usable=usable, kind=kind_C), sizes, seed=seed)
     places = tuple(_places(records, clusters, cluster_R, placement, serving))
     return Assignment(places=places, requested=placement.requested)
@@ -136,7 +136,7 @@ def _exact_duplicates(records: Sequence[Record], texts: Sequence[RowText]) -> di
     duplicates: dict[int, int] = {}
     for rows in groups.values():
         if len(rows) > 1:
-            kept = min(rows, key=lambda row: (prompt_in(records[row]).answer is None, records[row].id, row))
+            kept = min(rows, key=lambda row: (prompt_in(records[row]).answer is None, texts[row].id, row))
             duplicates |= {row: kept for row in rows if row != kept}
     return duplicates
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from whet.core.records import Comparison, Conversation, Prompt, Ranking, Record, prompt_in
 from whet.data.text import Masker, canonical, name_frequencies
 
-__all__ = ["EDGE_FINDERS", "Edge", "RowText", "asked", "find_edges", "names_of", "row_texts"]
+__all__ = ["EDGE_FINDERS", "FEWEST_PLAIN_WORDS", "Edge", "RowText", "asked", "find_edges", "names_of", "row_texts"]
 
 # A template with fewer plain words says too little: "<num> + <num>" would join all of arithmetic.
-_FEWEST_PLAIN_WORDS = 6
+FEWEST_PLAIN_WORDS = 6
 # A word is a name when at most this share of its uses is in lower case.
 _LOWER_SHARE = 0.05
 
@@ -22,6 +22,7 @@ _LOWER_SHARE = 0.05
 class RowText:
     """What is compared of one row: canonical prompt and completion, the template of the prompt (None: too short)."""
 
+    id: str
     prompt: str
     completion: str
     template: str | None
@@ -77,8 +78,8 @@ def row_texts(records: Sequence[Record], names: Mapping[str, float]) -> list[Row
     for record in records:
         text = asked(record)
         form, plain_words = masker.form(text)
-        template = form if plain_words >= _FEWEST_PLAIN_WORDS else None
-        rows.append(RowText(prompt=canonical(text), completion=_said(record), template=template))
+        template = form if plain_words >= FEWEST_PLAIN_WORDS else None
+        rows.append(RowText(id=record.id, prompt=canonical(text), completion=_said(record), template=template))
     return rows
 
 

@@ -14,6 +14,7 @@ from whet.core.records import (
     PURPOSES,
     Comparison,
     Conversation,
+    Origin,
     Prompt,
     Purpose,
     Ranking,
@@ -74,8 +75,10 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
         "control_tokens": _control_tokens(corpus.records),
         "names": dict(corpus.names),
         "rows": [
-            _row_entry(record, corpus.records[first], place)
-            for record, first, place in zip(corpus.records, corpus.clusters.of_row, assigned.places, strict=True)
+            _row_entry(text.id, prompt_in(record).origin, corpus.texts[first].id, place)
+            for record, text, first, place in zip(
+                corpus.records, corpus.texts, corpus.clusters.of_row, assigned.places, strict=True
+            )
         ],
     }
     write_manifest(out, manifest)
@@ -138,7 +141,7 @@ def _write_files(corpus: Corpus, assigned: Assignment, out: Path, *, seed: int) 
     """A file for every purpose, one for what serves none, one for the edges; their entries in the manifest."""
     kept: dict[str, list[StoredRow]] = {name: [] for name in (*PURPOSES, UNUSED)}
     for row, (record, place) in enumerate(zip(corpus.records, assigned.places, strict=True)):
-        cluster = corpus.records[corpus.clusters.of_row[row]].id
+        cluster = corpus.texts[corpus.clusters.of_row[row]].id
         kept[place.purpose or UNUSED].append(_stored(record, cluster, place.purpose, seed=seed))
     purposes = {}
     for purpose in PURPOSES:
@@ -185,13 +188,12 @@ def _cluster_entry(clusters: Clusters) -> dict[str, Any]:
     return {"count": len(sizes), "largest": max(sizes), "straddling": 0}
 
 
-def _row_entry(record: Record, cluster: Record, place: RowPlace) -> dict[str, Any]:
-    origin = prompt_in(record).origin
+def _row_entry(id_: str, origin: Origin, cluster: str, place: RowPlace) -> dict[str, Any]:
     return {
-        "id": record.id,
+        "id": id_,
         "source": origin.source,
         "row": origin.row,
-        "cluster": cluster.id,
+        "cluster": cluster,
         "purpose": place.purpose,
         "reason": place.reason,
     }

@@ -20,7 +20,7 @@ from whet.core.records import Origin, Prompt, Record, Rejected
 from whet.data.arithmetic import arithmetic_rows
 from whet.data.layouts import LAYOUTS, BadRow, Layout, read_row, recognise
 
-__all__ = ["ENDINGS", "Source", "read_sources"]
+__all__ = ["ENDINGS", "Source", "read_sources", "stream_file"]
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 _EMBEDDED = "whet:arithmetic"
@@ -100,20 +100,38 @@ def read_sources(name: str, settings: DataSettings, *, seed: int) -> list[Source
     return [_understood(label, None, _loaded_rows(name, settings, from_disk=False), settings)]
 
 
-def _understood(name: str, sha256: str | None, rows: Iterator[Any], settings: DataSettings) -> Source:
+def stream_file(path: Path, settings: DataSettings) -> Iterator[Record | Rejected]:
+    """The rows of one file, one at a time, understood as `read_sources` does."""
+    first, rows = _with_first(path.name, _file_rows(path))
+    yield from _read(path.name, _layout_of(first, path.name), rows, settings)
+
+
+def _with_first(name: str, rows: Iterator[Any]) -> tuple[list[Any], Iterator[Any]]:
     first = list(islice(rows, _ROWS_TO_RECOGNISE))
     if not first:
         raise DataError(f"{name}: no rows")
-    layout = _layout_of(first, name)
-    think = settings.completion == "think"
-    records: list[Record] = []
-    rejected: list[Rejected] = []
-    for number, row in enumerate(chain(first, rows)):
+    return first, chain(first, rows)
+
+
+def _read(name: str, layout: Layout, rows: Iterator[Any], settings: DataSettings) -> Iterator[Record | Rejected]:
+    for number, row in enumerate(rows):
         origin = Origin(source=name, row=number)
         try:
-            records.append(read_row(layout, _mapping(row), origin, think=think))
+            yield read_row(layout, _mapping(row), origin, think=settings.completion == "think")
         except BadRow as bad:
-            rejected.append(Rejected(origin=origin, field=bad.field, reason=bad.reason, excerpt=_excerpt(row)))
+            yield Rejected(origin=origin, field=bad.field, reason=bad.reason, excerpt=_excerpt(row))
+
+
+def _understood(name: str, sha256: str | None, rows: Iterator[Any], settings: DataSettings) -> Source:
+    first, rows = _with_first(name, rows)
+    layout = _layout_of(first, name)
+    records: list[Record] = []
+    rejected: list[Rejected] = []
+    for read in _read(name, layout, rows, settings):
+        if isinstance(read, Rejected):
+            rejected.append(read)
+        else:
+            records.append(read)
     return Source(
         name=name,
         sha256=sha256,

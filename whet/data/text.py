@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-__all__ = ["Masker", "canonical", "name_frequencies", "shingles"]
+__all__ = ["Masker", "canonical", "name_frequencies", "shingles", "words"]
 
 # Invisible characters that hide a copy: zero-width ones, word joiner, byte-order mark, soft hyphen.
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff\u2060\u00ad"))
@@ -40,16 +40,21 @@ def canonical(text: str) -> str:
     return " ".join(_plain(text).casefold().split())
 
 
+def words(text: str) -> list[str]:
+    """The words and numbers of the canonical text, without punctuation."""
+    return _WORD.findall(canonical(text))
+
+
 def shingles(text: str, size: int) -> list[tuple[str, ...]]:
     """Every run of `size` words of the canonical text, in order; a shorter text is one run, an empty one has none.
 
     >>> shingles("Is 3 + 4 a sum?", 3)
     [('is', '3', '4'), ('3', '4', 'a'), ('4', 'a', 'sum')]
     """
-    words = _WORD.findall(canonical(text))
-    if len(words) < size:
-        return [tuple(words)] if words else []
-    return list(zip(*(words[start:] for start in range(size)), strict=False))
+    found = words(text)
+    if len(found) < size:
+        return [tuple(found)] if found else []
+    return list(zip(*(found[start:] for start in range(size)), strict=False))
 
 
 def name_frequencies(texts: Iterable[str]) -> dict[str, float]:
@@ -87,14 +92,14 @@ class Masker:
 
         Short forms say little: callers ask for enough unmasked words.
         """
-        masks, words = self._masks, _WORD.findall(_plain(text))
+        masks, found = self._masks, _WORD.findall(_plain(text))
         try:
-            masked = [masks[word] for word in words]
+            masked = [masks[word] for word in found]
         except KeyError:
-            for word in words:
+            for word in found:
                 if word not in masks:
                     masks[word] = self._mask(word)
-            masked = [masks[word] for word in words]
+            masked = [masks[word] for word in found]
         plain = len(masked) - masked.count("<num>") - masked.count("<name>")
         return _MASK_RUN.sub(r"\1", " ".join(masked)), plain
 
