@@ -42,7 +42,7 @@ def test_fresh_data_is_proven(data: Path) -> None:
     proof = check(data)
     assert proof.is_proven
     assert proof.rows == sum(entry["rows"] for entry in read_json(data / "manifest.json")["purposes"].values())
-    assert set(proof.edges) == {"exact", "shared_prompt", "template"}
+    assert set(proof.edges) == {"exact", "shared_prompt", "near", "template"}
 
 
 def test_altered_and_missing_files_are_named(data: Path) -> None:

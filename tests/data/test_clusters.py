@@ -16,7 +16,7 @@ def test_chains_end_in_one_cluster_named_by_its_first_row() -> None:
     assert clusters.of_row == (0, 1, 2, 1, 1, 5)
     assert clusters.members == {0: [0], 1: [1, 3, 4], 2: [2], 5: [5]}
     # the third edge found both its ends joined already
-    assert clusters.edges == {"exact": 1, "shared_prompt": 0, "template": 1}
+    assert clusters.edges == {"exact": 1, "shared_prompt": 0, "near": 0, "template": 1}
 
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)).filter(lambda pair: pair[0] < pair[1])))

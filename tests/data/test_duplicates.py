@@ -31,7 +31,8 @@ def test_exact_needs_the_same_completion_and_shared_prompt_does_not() -> None:
         Conversation(prompt=prompt("What is 3+2?"), completion="six"),
         Conversation(prompt=prompt("What is 3+3?"), completion="5"),
     ]
-    assert edges([*rows]) == [("exact", 0, 1), ("shared_prompt", 0, 1), ("shared_prompt", 0, 2)]
+    found = [edge for edge in edges([*rows]) if edge[0] in ("exact", "shared_prompt")]
+    assert found == [("exact", 0, 1), ("shared_prompt", 0, 1), ("shared_prompt", 0, 2)]
 
 
 def test_another_system_turn_makes_no_other_question() -> None:
@@ -47,6 +48,13 @@ def test_template_joins_other_names_and_numbers_only() -> None:
     assert edges([*rows]) == [("template", 0, 1)]
 
 
+def test_near_keeps_numbers_and_needs_most_runs() -> None:
+    text = "A train leaves the old station at nine in the morning and drives for 3 hours to the sea."
+    rows = [prompt(text), prompt(f"{text} How far?"), prompt(text.replace("3", "5").replace("nine", "six"))]
+    # 19 words: 17 runs; two words more make 2 more of 19. Two numbers changed: 12 of 22 runs.
+    assert edges([*rows]) == [("near", 0, 1), ("template", 0, 2), ("template", 0, 1)]
+
+
 def test_short_templates_join_nothing() -> None:
     assert edges([prompt("What is 3 + 2?"), prompt("What is 4 + 9?")]) == []
 
@@ -58,15 +66,18 @@ def test_preferences_are_compared_by_prompt_and_texts_by_text() -> None:
         Conversation(prompt=Prompt(messages=(), origin=Origin(source="a", row=0)), completion="What is 3+2?"),
         Conversation(prompt=Prompt(messages=(), origin=Origin(source="a", row=1)), completion="Once"),
     ]
-    assert edges([*rows]) == [("shared_prompt", 0, 1), ("shared_prompt", 0, 2)]
+    found = [edge for edge in edges([*rows]) if edge[0] == "shared_prompt"]
+    assert found == [("shared_prompt", 0, 1), ("shared_prompt", 0, 2)]
 
 
 def test_edges_name_their_kind_in_the_table_and_carry_evidence() -> None:
     rows = [prompt("What is 3+2?"), prompt("What is 3+2?")]
     found = list(find_edges(row_texts(rows, {})))
     assert {edge.kind for edge in found} <= set(EDGE_FINDERS)
-    assert found[-1].evidence == "what is 3+2?"
+    assert [edge.kind for edge in found] == ["exact", "shared_prompt", "near"]
+    assert [edge.evidence for edge in found[1:]] == ["what is 3+2?", "what is 3 2"]
     assert all(edge.score == 1.0 for edge in found)
+    assert list(EDGE_FINDERS) == ["exact", "shared_prompt", "near", "template"]
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside the repository")

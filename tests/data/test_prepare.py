@@ -87,7 +87,7 @@ def test_exact_duplicates_are_dropped_and_siblings_stay_together(tmp_path: Path)
     assert manifest["unused"]["reasons"]["exact duplicate"] == 1
     siblings = {found["rows.jsonl", row][0] for row in (8, 41)} - {None}
     assert len(siblings) == 1
-    assert manifest["edges"] == {"exact": 1, "shared_prompt": 1, "template": 0}
+    assert manifest["edges"] == {"exact": 1, "shared_prompt": 1, "near": 0, "template": 0}
     assert manifest["clusters"]["count"] == 58
     assert "rows.jsonl row 8 (shared_prompt)" in found["rows.jsonl", 41][1] or found["rows.jsonl", 41][0] is None
 

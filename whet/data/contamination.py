@@ -23,6 +23,7 @@ from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import Comparison, Conversation, Ranking, Record, Rejected, prompt_in
 from whet.data.duplicates import FEWEST_PLAIN_WORDS, asked, names_of
+from whet.data.near import run_hashes
 from whet.data.sources import stream_file
 from whet.data.text import Masker, canonical, words
 
@@ -147,7 +148,7 @@ class _Grams:
 
     def __init__(self, tokens: Sequence[Sequence[int]], size: int) -> None:
         self.size = size
-        rows, hashes = _hashes(tokens, size)
+        rows, hashes = run_hashes(tokens, size)
         self.hashes, run = np.unique(hashes, return_inverse=True)
         pairs = np.unique(run * max(1, len(tokens)) + rows)
         run, self.rows = np.divmod(pairs, max(1, len(tokens)))
@@ -159,7 +160,7 @@ class _Grams:
         """For each text that shares a run with the benchmark: its place, the largest share of a row, and that row."""
         if not len(self.hashes):
             return
-        places, hashes = _hashes(tokens, self.size)
+        places, hashes = run_hashes(tokens, self.size)
         where = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
         hit = self.hashes[where] == hashes
         once = np.unique(places[hit] * len(self.hashes) + where[hit])  # each run counts once in a text
@@ -189,23 +190,3 @@ def _cuts(places: Integers, weight: Integers) -> list[int]:
             cuts.append(border)
             taken = int(weight[border - 1])
     return cuts
-
-
-def _hashes(tokens: Sequence[Sequence[int]], size: int) -> tuple[Integers, npt.NDArray[np.uint64]]:
-    """For each run of `size` known words: the place of its text and its hash, a polynomial in mixed word numbers."""
-    lengths = np.array([len(row) for row in tokens], dtype=np.int64)
-    flat = np.array([token for row in tokens for token in row], dtype=np.uint64)
-    count = len(flat) - size + 1
-    if count <= 0:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        mixed = flat * np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed ^= mixed >> np.uint64(32)
-        hashes = np.zeros(count, dtype=np.uint64)
-        for offset in range(size):
-            hashes = hashes * np.uint64(0x9FB21C651E98DF25) + mixed[offset : offset + count]
-    place = np.repeat(np.arange(len(tokens)), lengths)
-    unknown = np.cumsum(np.append(0, flat == 0))
-    inside = (place[:count] == place[size - 1 :]) & (unknown[size:] == unknown[:count])
-    return place[:count][inside], hashes[inside]

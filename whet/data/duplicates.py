@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from whet.core.records import Comparison, Conversation, Prompt, Ranking, Record, prompt_in
-from whet.data.text import Masker, canonical, name_frequencies
+from whet.data.near import similar_pairs
+from whet.data.text import Masker, canonical, name_frequencies, words
 
 __all__ = ["EDGE_FINDERS", "FEWEST_PLAIN_WORDS", "Edge", "RowText", "asked", "find_edges", "names_of", "row_texts"]
 
 # A template with fewer plain words says too little: "<num> + <num>" would join all of arithmetic.
 FEWEST_PLAIN_WORDS = 6
+# Two prompts are alike when this share of their runs of so many words is common to both.
+_SIMILAR, _RUN = 0.7, 3
 # A word is a name when at most this share of its uses is in lower case.
 _LOWER_SHARE = 0.05
 
@@ -103,15 +106,33 @@ def shared_prompt(rows: Sequence[RowText]) -> Iterator[Edge]:
     return _by_key("shared_prompt", (row.prompt or None for row in rows))
 
 
+def near(rows: Sequence[RowText]) -> Iterator[Edge]:
+    """Prompts whose runs of 3 words, numbers kept, have a Jaccard similarity of at least 0.7."""
+    return _similar("near", range(len(rows)), [words(row.prompt) for row in rows])
+
+
 def template(rows: Sequence[RowText]) -> Iterator[Edge]:
-    """The same prompt but for names and numbers."""
-    return _by_key("template", (row.template for row in rows))
+    """The same prompt but for names and numbers, or runs of 3 masked words with a Jaccard similarity of at least 0.7.
+
+    Right for binding what must not be parted, wrong for deleting: "6 blue, how many black" and "5 black, how many blue"
+    are alike by it.
+    """
+    masked = [number for number, row in enumerate(rows) if row.template is not None]
+    return _similar("template", masked, [(rows[number].template or "").split() for number in masked])
+
+
+def _similar(kind: str, numbers: Sequence[int], texts: Sequence[Sequence[str]]) -> Iterator[Edge]:
+    pairs = similar_pairs(texts, size=_RUN, threshold=_SIMILAR)
+    for first, second, score in zip(pairs.first.tolist(), pairs.second.tolist(), pairs.score.tolist(), strict=True):
+        evidence = f"{score:.2f} of their runs of {_RUN} words" if score < 1 else " ".join(texts[first])
+        yield Edge(kind=kind, first=numbers[first], second=numbers[second], score=score, evidence=evidence)
 
 
 # From the narrowest view to the widest: an edge is counted where it first joins two clusters.
 EDGE_FINDERS: Mapping[str, Callable[[Sequence[RowText]], Iterator[Edge]]] = {
     "exact": exact,
     "shared_prompt": shared_prompt,
+    "near": near,
     "template": template,
 }
 
