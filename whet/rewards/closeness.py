@@ -1,12 +1,14 @@
 """Partial credit for a number that is nearly right, by relative error."""
 
+from fractions import Fraction
 from typing import Any
 
 from whet.rewards.answer import as_number, is_same_answer, parse_answer
 
 __all__ = ["closeness"]
 
-_STEPS = ((0.01, 1.0), (0.1, 0.8), (0.3, 0.5))
+# Exact fractions: 0.01 as a float is more than 1/100, and 202 is not closer than 1 % to 200.
+_STEPS = ((Fraction(1, 100), 1.0), (Fraction(1, 10), 0.8), (Fraction(3, 10), 0.5))
 
 
 def closeness(completion: str, *, answer: str | None = None, **columns: Any) -> float | None:
