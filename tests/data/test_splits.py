@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from whet.core.errors import DataError
 from whet.core.recipe import SizeSettings
 from whet.core.records import PURPOSES
-from whet.data.sizes import FINAL_KINDS, needs_of
+from whet.data.sizes import FINAL_KINDS
 from whet.data.splits import REASONS, ClusterTable, Placement, place, positions
 
 DEFAULT = SizeSettings()
@@ -97,21 +97,6 @@ def test_half_of_a_short_long_tail_stays_for_training() -> None:
     clusters = table([1] * 1000, kinds=kinds)
     placement = place(clusters, DEFAULT, seed=0)
     assert (clusters.kind[placement.purpose == FINAL] == 1).sum() == 5
-
-
-def test_ratios_count_only_the_unseen_rows_that_final_takes() -> None:
-    # 900 seen, 100 unseen. final = .1 N with a fifth unseen: N = 900 / (1 - .02) = 918.4
-    needs = needs_of(DEFAULT, *_arrays(table([1] * 1000, kinds=["ordinary"] * 900 + ["out_of_distribution"] * 100)))
-    assert sum(needs.requested.values()) == 918
-    assert needs.rows.tolist()[-3:] == [74, 0, 18]
-    # 2 unseen rows: all of them are used, N = 1000
-    few = needs_of(DEFAULT, *_arrays(table([1] * 1000, kinds=["ordinary"] * 998 + ["out_of_distribution"] * 2)))
-    assert sum(few.requested.values()) == 1000
-    assert few.rows.tolist()[-3:] == [98, 0, 2]
-
-
-def _arrays(clusters: ClusterTable) -> tuple[np.ndarray, np.ndarray]:
-    return clusters.usable, clusters.kind
 
 
 def test_a_giant_cluster_breaks_no_size() -> None:
