@@ -1,6 +1,8 @@
 """The flow from raw rows to purposes, and that two runs of it give the same bytes."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,27 @@ def test_too_many_refused_rows_stop_with_the_list_written(tmp_path: Path) -> Non
     assert not (tmp_path / "out" / "manifest.json").exists()
     manifest = prepare(DataSettings(source=source, max_rejected_share=0.1), seed=0, out=tmp_path / "out")
     assert manifest["rejected"] == {"rows": 10, "reasons": {"missing or null": 10}}
+
+
+def test_a_source_of_preferences_must_hold_some(tmp_path: Path) -> None:
+    source = write(tmp_path / "rows.jsonl", demonstrations(40))
+    with pytest.raises(DataError, match="holds rows of prompt and completion; chosen and rejected"):
+        prepare(DataSettings(source=source, preferences=source), seed=0, out=tmp_path / "out")
+
+
+def test_no_usable_row_at_all_is_one_line(tmp_path: Path) -> None:
+    source = write(tmp_path / "rows.jsonl", [{"prompt": "x", "completion": " "}] * 3)
+    with pytest.raises(DataError, match="none of 3 rows can be used"):
+        prepare(DataSettings(source=source, max_rejected_share=1.0), seed=0, out=tmp_path / "out")
+
+
+def test_preparing_loads_no_heavy_package() -> None:
+    code = (
+        "import sys, whet.data.prepare, whet.data.check, whet.data.view, whet.data.contamination;"
+        "print(*({'torch', 'datasets', 'pyarrow', 'transformers', 'pandas', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
 
 
 def test_limit_keeps_the_same_rows_whatever_their_order(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 import gzip
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from whet.core.errors import DataError
 from whet.core.recipe import ArithmeticSettings, DataSettings
 from whet.core.records import Comparison, Conversation, prompt_in
+from whet.data.layouts import LAYOUTS
 from whet.data.sources import Source, read_sources
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -17,8 +21,8 @@ ROWS = [{"prompt": f"What is {n}+{n}?", "completion": str(2 * n)} for n in range
 SETTINGS = DataSettings()
 
 
-def read(path: Path, settings: DataSettings = SETTINGS) -> Source:
-    (source,) = read_sources(str(path), settings, seed=0)
+def read(path: Path, chosen: DataSettings = SETTINGS) -> Source:
+    (source,) = read_sources(str(path), chosen, seed=0)
     return source
 
 
@@ -125,6 +129,43 @@ def test_missing_file_names_a_near_one(tmp_path: Path) -> None:
         read_sources("whet:arithmetik", SETTINGS, seed=0)
 
 
+def test_a_single_object_is_a_row_and_a_list_inside_an_object_is_rows(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "3+2?"}, {"role": "assistant", "content": "5"}]
+    (tmp_path / "one.json").write_text(json.dumps({"messages": turns}))
+    (tmp_path / "many.json").write_text(json.dumps({"version": 1, "data": [{"messages": turns}] * 3}))
+    assert read(tmp_path / "one.json").rows == 1
+    assert read(tmp_path / "many.json").rows == 3
+
+
+def test_long_cells_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"prompt,completion\n{'long ' * 40000},b\n")
+    assert len(asked(read(path))[0]) == 200000
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+_COLUMNS = sorted({column for layout in LAYOUTS for column in layout.columns} | {"input", "margin", "slice", "system"})
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(_COLUMNS), _VALUES, max_size=6), min_size=1, max_size=6))
+def test_whatever_is_in_a_row_it_is_read_or_refused(rows: list[dict[str, Any]]) -> None:
+    """No row raises anything but a `DataError` for the file, and each is counted once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        path.write_text(lines(rows), encoding="utf-8", errors="surrogatepass")
+        try:
+            source = read(path)
+        except DataError:
+            return
+        assert len(source.records) + len(source.rejected) == len(rows)
+        assert all(row.reason for row in source.rejected)
+
+
 def test_table_cells_that_are_empty_are_missing(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('prompt,completion,answer\n"a, b",c,5\nd,e,\nf,,5\ng\n')
@@ -172,8 +213,8 @@ def test_a_hub_data_set_with_a_card_goes_through_load_dataset(tmp_path: Path, mo
 
 
 def test_arithmetic_rows_are_demonstrations_with_rankings() -> None:
-    settings = DataSettings(arithmetic=ArithmeticSettings(rows=50))
-    (source,) = read_sources("whet:arithmetic", settings, seed=3)
+    fifty = DataSettings(arithmetic=ArithmeticSettings(rows=50))
+    (source,) = read_sources("whet:arithmetic", fifty, seed=3)
     assert (source.rows, source.rejected, source.sha256) == (50, (), None)
     assert all(isinstance(record, Conversation) and record.prompt.answer for record in source.records)
 

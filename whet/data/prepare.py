@@ -61,6 +61,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     preferences = read_sources(settings.preferences, settings, seed=seed) if settings.preferences else []
     preferences = _apart([*sources, *preferences])[len(sources) :]
     _refuse([*sources, *preferences], settings, out)
+    _require_rankings(preferences)
     corpus = _corpus(sources, preferences, settings, seed)
     assigned = assign(corpus.records, corpus.is_preference, corpus.texts, corpus.clusters, settings.sizes, seed=seed)
     manifest = {
@@ -100,6 +101,8 @@ def _refuse(sources: Sequence[Source], settings: DataSettings, out: Path) -> Non
     rejected = [row for source in sources for row in source.rejected]
     write_json_lines(out / "rejected.jsonl", map(_rejected_row, rejected))
     total = sum(source.rows for source in sources)
+    if len(rejected) == total:
+        raise DataError(f"none of {total} rows can be used; the reasons stand in {out / 'rejected.jsonl'}")
     if len(rejected) > settings.max_rejected_share * total:
         first = rejected[0]
         raise DataError(
@@ -107,6 +110,16 @@ def _refuse(sources: Sequence[Source], settings: DataSettings, out: Path) -> Non
             f"{settings.max_rejected_share:g}; the first: {first.origin.source}, row {first.origin.row}"
             f"{f', field {first.field}' if first.field else ''}: {first.reason}. All of them: {out / 'rejected.jsonl'}"
         )
+
+
+def _require_rankings(preferences: Sequence[Source]) -> None:
+    for source in preferences:
+        example = source.example
+        if isinstance(example, Prompt) or (isinstance(example, Conversation) and not has_own_ranking(example.prompt)):
+            raise DataError(
+                f"data.preferences: {source.name} holds rows of {source.layout.name}; "
+                "chosen and rejected, or completions and ranks, were expected"
+            )
 
 
 def _rejected_row(row: Rejected) -> dict[str, Any]:

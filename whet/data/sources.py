@@ -26,6 +26,7 @@ ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 _EMBEDDED = "whet:arithmetic"
 # What `datasets` writes beside its data files.
 _METADATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
+_LONGEST_CELL = 2**31 - 1  # the csv module's own limit, 131,072 characters, is less than a long chat
 # A source's layout is the one that most of its first rows have.
 _ROWS_TO_RECOGNISE = 100
 
@@ -249,9 +250,11 @@ def _json_rows(path: Path, content: bytes) -> Iterator[Any]:
             yield from _json_line_rows(content)
             return
         raise DataError(f"{path}: {_json_fault(error)}{_line_of(error)}") from error
-    if isinstance(value, dict):
+    if isinstance(value, dict) and recognise(frozenset(value)) is None:
         lists = [inner for inner in value.values() if isinstance(inner, list)]
         value = lists[0] if len(lists) == 1 else [value]
+    if isinstance(value, dict):
+        value = [value]
     if not isinstance(value, list):
         raise DataError(f"{path}: a list of rows was expected (got {type(value).__name__})")
     yield from value
@@ -266,6 +269,7 @@ def _table_rows(path: Path, content: bytes, delimiter: str) -> Iterator[Any]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}); convert it, for example from Latin-1") from error
+    csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         header = next(reader, None)
