@@ -40,7 +40,7 @@ def small_model(request: pytest.FixtureRequest) -> PreTrainedModel:
     return AutoModelForCausalLM.from_config(CONFIGS[request.param]()).eval()
 
 
-@pytest.fixture()
+@pytest.fixture
 def make_prompt() -> Callable[..., Prompt]:
     def make(text: str = "How many now?", **fields: object) -> Prompt:
         return Prompt(messages=(Message(role="user", content=text),), origin=Origin(source="test", row=0), **fields)
@@ -53,3 +53,40 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real data sets do not lie beside this checkout")
     return SHARED
+
+
+LEAST = """\
+name: least
+model: whet:tiny
+threads: 1
+data:
+  sizes: {ft_train: 24, ft_validation: 4, ft_test: 4, rm_train: 8, rm_test: 4, rl_train: 8, rl_test: 4, final: 20}
+  arithmetic: {rows: 140, reasoning_share: 0.6, out_of_distribution_share: 0.1}
+sft: {learning_rate: 1e-3, num_train_epochs: 1, batch_size: 6, eval_steps: 2, save_steps: 2, max_length: 200}
+reward_model: {learning_rate: 1e-3, batch_size: 2, save_steps: 2, max_length: 200}
+rl:
+  learning_rate: 1e-4
+  steps: 4
+  save_steps: 2
+  prompts_per_step: 2
+  num_generations: 3
+  max_completion_length: 24
+  rewards: [{name: answer}, {name: format, weight: 0.1}, {name: reward_model, weight: 0.1}]
+evaluate: {max_completion_length: 24, samples: 2, pass_at: [1, 2], sample_prompts: 2}
+"""
+
+
+@pytest.fixture(scope="session")
+def least_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole road in a few seconds."""
+    path = tmp_path_factory.mktemp("recipe") / "least.yaml"
+    path.write_text(LEAST)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished_run(least_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with every stage done."""
+    import whet
+
+    return whet.run(least_recipe, run=tmp_path_factory.mktemp("runs") / "least", quiet=True).path

@@ -295,18 +295,15 @@ def data_check(folder: Path, *, quiet: Quiet = False) -> None:
     sys.exit(0 if proof.is_proven else 1)
 
 
-@tokens_app.command(name="view", usage="whet tokens view TEXT_OR_RUN [--model NAME] [--completion TEXT]")
+@tokens_app.command(name="view", usage="whet tokens view TEXT [--model NAME] [--completion TEXT]")
 def tokens_view(text: str, *, model: str = "whet:tiny", completion: str | None = None) -> None:
-    """The tokens of a prompt, and with --completion which of them are trained.
-
-    Parameters
-    ----------
-    text
-        A prompt, or a run folder, whose first training row is shown.
-    """
+    """The tokens of a prompt, and with --completion which of them are trained."""
+    from whet.core.recipe import TemplateSettings
+    from whet.models.load import load_tokenizer
     from whet.tokens.inspect import show
+    from whet.tokens.template import Template
 
-    show(text, model=model, completion=completion)
+    show(Template(load_tokenizer(model), TemplateSettings()), text, completion=completion)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ def test_unknown_key_inside_a_list_is_named(tmp_path: Path) -> None:
 def test_order_default_file_environment_flag(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_text("seed = 1\n[sft]\nlearning_rate = 1e-4\nbatch_size = 4\n")
-    loaded = load_recipe(path, overrides={"sft.batch-size": "8"}, environ={"WHET_SFT__LEARNING_RATE": "1e-3", "WHET_SEED": "2"})
+    loaded = load_recipe(
+        path, overrides={"sft.batch-size": "8"}, environ={"WHET_SFT__LEARNING_RATE": "1e-3", "WHET_SEED": "2"}
+    )
     assert loaded.recipe.sft is not None
     assert (loaded.recipe.seed, loaded.recipe.sft.learning_rate, loaded.recipe.sft.batch_size) == (2, 1e-3, 8)
     assert loaded.recipe.sft.num_train_epochs == 3
@@ -88,7 +90,9 @@ def test_a_missing_file_suggests_a_neighbour(tmp_path: Path) -> None:
 
 def test_a_reward_model_must_be_there_to_be_a_reward() -> None:
     found = problems(None, **{"rl.rewards": "[{name: reward_model}]"})
-    assert found == ("recipe: rl.rewards names reward_model, but the recipe has no reward_model section; add one or drop that reward",)
+    assert found == (
+        "recipe: rl.rewards names reward_model, but the recipe has no reward_model section; add one or drop that reward",
+    )
 
 
 def test_resolved_yaml_loads_again(tmp_path: Path) -> None:

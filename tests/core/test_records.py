@@ -6,7 +6,10 @@ from whet.core.records import EVALUATION_PURPOSES, PURPOSES, TRAINING_PURPOSES, 
 def test_an_id_follows_the_content_not_the_origin(make_prompt: Callable[..., Prompt]) -> None:
     assert make_prompt("a").id == make_prompt("a", answer="5").id
     assert make_prompt("a").id != make_prompt("b").id
-    assert Conversation(prompt=make_prompt("a"), completion="x").id != Conversation(prompt=make_prompt("a"), completion="y").id
+    assert (
+        Conversation(prompt=make_prompt("a"), completion="x").id
+        != Conversation(prompt=make_prompt("a"), completion="y").id
+    )
 
 
 def test_a_ranking_gives_every_pair_but_ties(make_prompt: Callable[..., Prompt]) -> None:

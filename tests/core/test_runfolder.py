@@ -37,7 +37,9 @@ def test_one_run_per_folder_and_death_lets_go(tmp_path: Path) -> None:
 
 
 def test_another_recipe_is_refused_by_what_differs(tmp_path: Path) -> None:
-    RunFolder(tmp_path / "r", Recipe(seed=1)).close()
+    RunFolder(tmp_path / "r", Recipe(seed=0)).close()
+    with RunFolder(tmp_path / "r", Recipe(seed=1)) as folder:  # nothing was done yet: a mended recipe may take over
+        folder.mark_complete("data", {})
     with pytest.raises(RunFolderError) as caught:
         RunFolder(tmp_path / "r", Recipe(seed=2, sft=SftSettings()))
     assert "seed: 1 in the folder, 2 now" in str(caught.value)

@@ -11,7 +11,9 @@ from whet.train.update import make_optimizer, update
 
 def one_step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(seed))
-    update(model, optimizer, [x], lambda batch: model(batch).square(), denominator=4, learning_rate=0.1, max_grad_norm=1.0)
+    update(
+        model, optimizer, [x], lambda batch: model(batch).square(), denominator=4, learning_rate=0.1, max_grad_norm=1.0
+    )
 
 
 def fresh() -> tuple[nn.Linear, torch.optim.Optimizer]:
@@ -52,7 +54,9 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path: Path, file: str
     if damage == "missing":
         path.unlink()
     else:
-        content[len(content) // 2] ^= 1 if damage == "flip" and file != "state.json" else 0x80 if damage == "flip" else 0
+        content[len(content) // 2] ^= (
+            1 if damage == "flip" and file != "state.json" else 0x80 if damage == "flip" else 0
+        )
         path.write_bytes({"cut": content[:-3], "flip": content, "empty": b""}[damage])
     restored = checkpoints.restore(*fresh())
     assert restored is not None
@@ -79,7 +83,13 @@ def test_the_best_and_the_newest_are_kept(tmp_path: Path) -> None:
         if step == 2:
             best = model.weight.detach().clone()
         checkpoints.save(step, model, optimizer, {}, is_best=step == 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "last", "step-000002", "step-000004", "step-000005"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best",
+        "last",
+        "step-000002",
+        "step-000004",
+        "step-000005",
+    ]
     assert (tmp_path / "last").readlink().name == "step-000005"
     assert checkpoints.load_best(model) == 2
     assert torch.equal(model.weight, best)

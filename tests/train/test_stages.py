@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from whet.core.errors import TrainingStoppedError
-from whet.core.recipe import DataSettings, RewardModelSettings, RewardSettings, RlSettings, SftSettings, TemplateSettings
+from whet.core.recipe import (
+    DataSettings,
+    RewardModelSettings,
+    RewardSettings,
+    RlSettings,
+    SftSettings,
+    TemplateSettings,
+)
 from whet.core.records import Conversation, Prompt, Ranking
 from whet.core.runlog import Progress
 from whet.data.prepare import prepare
@@ -20,7 +27,16 @@ from whet.train.reward_model import train_reward_model
 from whet.train.sft import train_sft
 from whet.train.supervised import require_examples, rows_of_step
 
-SIZES = {"ft_train": 12, "ft_validation": 4, "ft_test": 2, "rm_train": 6, "rm_test": 2, "rl_train": 6, "rl_test": 2, "final": 5}
+SIZES = {
+    "ft_train": 12,
+    "ft_validation": 4,
+    "ft_test": 2,
+    "rm_train": 6,
+    "rm_test": 2,
+    "rl_train": 6,
+    "rl_test": 2,
+    "final": 5,
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +46,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture()
+@pytest.fixture
 def stage(data_dir: Path, tmp_path: Path) -> dict[str, object]:
     (tmp_path / "out").mkdir()
     return {
@@ -72,7 +88,13 @@ def test_the_reward_model_learns_the_order(stage: dict[str, object], tmp_path: P
 
 
 def rl_settings(**fields: object) -> RlSettings:
-    small = {"steps": 2, "prompts_per_step": 2, "num_generations": 3, "max_completion_length": 12, "learning_rate": 1e-4}
+    small = {
+        "steps": 2,
+        "prompts_per_step": 2,
+        "num_generations": 3,
+        "max_completion_length": 12,
+        "learning_rate": 1e-4,
+    }
     return RlSettings(**{**small, **fields})  # type: ignore[arg-type]
 
 
@@ -87,7 +109,9 @@ def test_rl_logs_every_rollout(stage: dict[str, object], tmp_path: Path) -> None
     rows = metrics(tmp_path / "out")
     assert [row["step"] for row in rows] == [1, 2]
     assert rows[1]["rl/kl"] > 0
-    lines = [json.loads(line) for line in (tmp_path / "out" / "rollouts" / "step-000001.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "out" / "rollouts" / "step-000001.jsonl").read_text().splitlines()
+    ]
     assert [line["sample"] for line in lines] == [0, 1, 2, 0, 1, 2]
     for group in (lines[:3], lines[3:]):
         assert sum(line["advantage"] for line in group) == pytest.approx(0, abs=1e-5)
@@ -96,14 +120,16 @@ def test_rl_logs_every_rollout(stage: dict[str, object], tmp_path: Path) -> None
 
 def test_rl_stops_where_nothing_can_be_learned(stage: dict[str, object], tmp_path: Path) -> None:
     settings = rl_settings(steps=9, max_dead_steps=2, rewards=(RewardSettings(name="format"),))
-    with pytest.raises(TrainingStoppedError, match="rl stopped at step 2: .* got the same reward"):
+    with pytest.raises(TrainingStoppedError, match=r"rl stopped at step 2: .* got the same reward"):
         train_policy(settings, learned=None, **stage)  # type: ignore[arg-type]
     assert [row["rl/zero_variance_share"] for row in metrics(tmp_path / "out")] == [1.0, 1.0]
 
 
 def test_rows_too_long_are_dropped_with_a_reason(make_prompt: Callable[..., Prompt]) -> None:
     template = Template(load_tokenizer("whet:tiny"), TemplateSettings())
-    rows = [Conversation(prompt=make_prompt("1 " * size), completion=text) for size, text in ((3, "a"), (90, "a"), (3, " "))]
+    rows = [
+        Conversation(prompt=make_prompt("1 " * size), completion=text) for size, text in ((3, "a"), (90, "a"), (3, " "))
+    ]
     groups, dropped = sft_groups(rows, template, max_length=40, completion_only_loss=True)
     assert len(groups) == 1
     assert [row.reason for row in dropped] == ["longer than max_length", "empty completion"]
@@ -124,7 +150,10 @@ def test_pairs_of_a_ranking(make_prompt: Callable[..., Prompt]) -> None:
 
 
 def test_each_epoch_sees_every_row_once_and_a_step_is_pure(make_prompt: Callable[..., Prompt]) -> None:
-    epochs = [[row for step in range(3 * e, 3 * e + 3) for row in rows_of_step(step, examples=8, batch_size=3, seed=1)] for e in (0, 1)]
+    epochs = [
+        [row for step in range(3 * e, 3 * e + 3) for row in rows_of_step(step, examples=8, batch_size=3, seed=1)]
+        for e in (0, 1)
+    ]
     assert [sorted(epoch) for epoch in epochs] == [list(range(8))] * 2
     assert epochs[0] != epochs[1]
     prompts = [make_prompt(str(n)) for n in range(4)]

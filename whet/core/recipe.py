@@ -198,6 +198,13 @@ class RewardSettings(Section):
         str, Field(min_length=1, description="a name in the table REWARDS, `reward_model`, or file.py:function")
     ]
     weight: Annotated[float, Field(description="factor in the sum")] = 1.0
+    timeout_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="seconds one call of the function may take, then its completions are unscorable; a call judges one completion, or the whole step when the function takes lists",
+        ),
+    ] = 60.0
 
 
 class RlSettings(OptimizerSettings):

@@ -97,10 +97,14 @@ class RunFolder:
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         return handle
 
+    def _has_work(self) -> bool:
+        """Whether any stage has something worth keeping; a run that failed before may be given a mended recipe."""
+        return any(self.path.glob("*/complete.json")) or any(self.path.glob("*/checkpoints/step-*"))
+
     def _claim(self, origins: Mapping[str, str]) -> None:
         resolved = self.path / "resolved.yaml"
         now = self.recipe.model_dump(mode="json")
-        if resolved.exists():
+        if resolved.exists() and self._has_work():
             before = yaml.safe_load(resolved.read_text(encoding="utf-8"))
             differing = list(_differences(before, now))
             if differing:
@@ -111,7 +115,7 @@ class RunFolder:
                 )
             return
         strangers = [file.name for file in self.path.iterdir() if file.name != ".lock"]
-        if strangers:
+        if strangers and not resolved.exists():
             raise RunFolderError(
                 f"{self.path}: not empty ({', '.join(sorted(strangers)[:3])}) and not a run folder; "
                 "choose another --run"

@@ -1,8 +1,8 @@
 """The one place that chooses how a matrix product with weights is computed; nothing else knows.
 
-On AMD processors with a full-width AVX-512 unit (family 26, Zen 5) oneDNN, which is in every x86 wheel of torch, is up to
-twice as fast as MKL; on Zen 4 the two are within 20 % and oneDNN's cache of primitives doubles the memory. The choice
-follows from the processor, never from a timing, because two runs of a recipe must be equal bit for bit.
+On AMD processors with a full-width AVX-512 unit (family 26, Zen 5) oneDNN, which is in every x86 wheel of torch, is up
+to twice as fast as MKL; on Zen 4 the two are within 20 % and oneDNN's cache of primitives doubles the memory. The
+choice follows from the processor, never from a timing, because two runs of a recipe must be equal bit for bit.
 `WHET_PRODUCTS=torch` or `WHET_PRODUCTS=onednn` overrides it.
 """
 

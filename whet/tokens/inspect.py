@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from whet.core.recipe import TemplateSettings
 from whet.core.records import Message, Origin, Prompt
 from whet.core.runlog import printable
-from whet.models.load import load_tokenizer
 from whet.tokens.template import Template
 
 __all__ = ["ViewedToken", "show", "view"]
@@ -34,9 +32,8 @@ def view(template: Template, prompt: Prompt, completion: str | None) -> list[Vie
     ]
 
 
-def show(text: str, *, model: str, completion: str | None) -> None:
+def show(template: Template, text: str, *, completion: str | None) -> None:
     """Print the tokens, trained ones in colour, then how many there are."""
-    template = Template(load_tokenizer(model), TemplateSettings())
     prompt = Prompt(messages=(Message(role="user", content=text),), origin=Origin(source="command line", row=0))
     tokens = view(template, prompt, completion)
     console = Console(highlight=False)
