@@ -13,9 +13,14 @@ __all__ = ["Algorithm", "TokenLosses"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLosses:
-    """Per-token values, all (B, T) and zero where the mask is False: the weighted loss, and what to log of it."""
+    """Per-token values, all (B, T) and zero (False) where the mask is False: the weighted loss, and what to log of it.
+
+    Gradients flow through `losses_BT` alone. `ratio_BT` is the learning policy's probability of the token over that of
+    the policy that sampled it: 1 while the two are the same.
+    """
 
     losses_BT: Tensor
+    ratio_BT: Tensor
     is_clipped_BT: Tensor
     kl_BT: Tensor
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from whet.algorithms.algorithm import TokenLosses
 from whet.algorithms.kl import k3
 
-__all__ = ["Grpo", "clipped_surrogate", "group_advantages", "token_weights"]
+__all__ = ["Grpo", "clipped_surrogate", "group_advantages", "policy_ratio", "token_weights"]
 
 LossType = Literal["dapo", "grpo", "dr_grpo"]
 
@@ -30,10 +30,14 @@ class GrpoSettings(Protocol):
 def group_advantages(rewards_PG: Tensor, *, scale: Literal["group", "none"], epsilon: float = 1e-4) -> Tensor:
     """Reward minus the group's mean, divided by its standard deviation (n - 1) plus `epsilon` when `scale` is "group".
 
-    NaN marks a completion that could not be scored: it is left out of mean and deviation and gets advantage 0. A group
-    in which all scored rewards are equal, or fewer than two were scored, gets exactly 0 everywhere.
+    (P, G) from (P, G). DeepSeekMath, section 4.1.2 (the paper names neither the estimator nor an epsilon; these are
+    TRL's); "none" is Dr. GRPO's.
+
+    NaN marks a completion that could not be scored: it is left out of mean and deviation and gets advantage 0, and so
+    does an infinite reward, which no mean survives. A group in which all scored rewards are equal, or fewer than two
+    were scored, gets exactly 0 everywhere.
     """
-    is_scored_PG = ~torch.isnan(rewards_PG)
+    is_scored_PG = torch.isfinite(rewards_PG)
     count_P1 = is_scored_PG.sum(-1, keepdim=True)
     filled_PG = torch.where(is_scored_PG, rewards_PG, 0.0)
     mean_P1 = filled_PG.sum(-1, keepdim=True) / count_P1.clamp_min(1)
@@ -47,15 +51,19 @@ def group_advantages(rewards_PG: Tensor, *, scale: Literal["group", "none"], eps
     return torch.where(has_signal_P1 & is_scored_PG, centred_PG, 0.0)
 
 
+def policy_ratio(logprobs_BT: Tensor, old_logprobs_BT: Tensor) -> Tensor:
+    """pi(token) / pi_old(token), (B, T); the log-ratio is bounded at 20 either way before it is exponentiated."""
+    return (logprobs_BT - old_logprobs_BT).clamp(-20.0, 20.0).exp()
+
+
 def clipped_surrogate(
-    logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_B: Tensor, *, epsilon: float, epsilon_high: float
+    ratio_BT: Tensor, advantages_B: Tensor, *, epsilon: float, epsilon_high: float
 ) -> tuple[Tensor, Tensor]:
     """-min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon_high) A) per token, and where the clip was in force.
 
-    PPO's objective (Schulman et al. 2017, arXiv:1707.06347, eq. 7) with DAPO's two bounds. The log-ratio is bounded at
-    20 before it is exponentiated.
+    PPO's objective (Schulman et al. 2017, arXiv:1707.06347, eq. 7) with DAPO's two bounds (eq. 10). Where the clip is
+    in force the gradient is zero: above the upper bound of a good completion, below the lower bound of a bad one.
     """
-    ratio_BT = (logprobs_BT - old_logprobs_BT).clamp(-20.0, 20.0).exp()
     advantages_B1 = advantages_B[:, None]
     plain_BT = ratio_BT * advantages_B1
     clipped_BT = ratio_BT.clamp(1 - epsilon, 1 + epsilon_high) * advantages_B1
@@ -63,7 +71,11 @@ def clipped_surrogate(
 
 
 def token_weights(mask_BT: Tensor, *, loss_type: LossType, max_completion_length: int) -> Tensor:
-    """How much each token's loss counts: dapo 1, grpo 1 / length of its completion, dr_grpo 1 / the length limit."""
+    """How much each token's loss counts: dapo 1, grpo 1 / length of its completion, dr_grpo 1 / the length limit.
+
+    With `Grpo.denominator` these are DAPO's eq. 12 (mean over all tokens), GRPO's eq. 3 (mean within each completion,
+    then over completions) and Dr. GRPO's unbiased form (a constant length).
+    """
     weights_BT = mask_BT.float()
     if loss_type == "grpo":
         return weights_BT / mask_BT.sum(-1, keepdim=True).clamp_min(1)
@@ -85,7 +97,7 @@ class Grpo:
         )
 
     def denominator(self, mask_BT: Tensor) -> float:
-        """All trained tokens for dapo; completions for grpo and dr_grpo."""
+        """All trained tokens for dapo; completions for grpo and dr_grpo, those without a trained token too."""
         return float(mask_BT.sum()) if self.settings.loss_type == "dapo" else float(mask_BT.shape[0])
 
     def token_losses(
@@ -96,18 +108,22 @@ class Grpo:
         advantages_B: Tensor,
         mask_BT: Tensor,
     ) -> TokenLosses:
+        settings = self.settings
+        # Masked before any arithmetic: what stands at an untrained place may be -inf, and 0 x NaN is NaN in a gradient.
+        logprobs_BT = torch.where(mask_BT, logprobs_BT, 0.0)
+        ratio_BT = policy_ratio(logprobs_BT, torch.where(mask_BT, old_logprobs_BT, 0.0))
         losses_BT, is_clipped_BT = clipped_surrogate(
-            logprobs_BT,
-            old_logprobs_BT,
+            ratio_BT,
             advantages_B,
-            epsilon=self.settings.epsilon,
-            epsilon_high=self.settings.epsilon if self.settings.epsilon_high is None else self.settings.epsilon_high,
+            epsilon=settings.epsilon,
+            epsilon_high=settings.epsilon if settings.epsilon_high is None else settings.epsilon_high,
         )
-        kl_BT = k3(logprobs_BT, reference_logprobs_BT)
-        if self.settings.beta:
-            losses_BT = losses_BT + self.settings.beta * kl_BT
+        kl_BT = k3(logprobs_BT, torch.where(mask_BT, reference_logprobs_BT, 0.0))
+        if settings.beta:
+            losses_BT = losses_BT + settings.beta * kl_BT
         return TokenLosses(
-            losses_BT=torch.where(mask_BT, losses_BT, 0.0) * self.token_weights(mask_BT),
+            losses_BT=losses_BT * self.token_weights(mask_BT),
+            ratio_BT=torch.where(mask_BT, ratio_BT, 0.0).detach(),
             is_clipped_BT=is_clipped_BT & mask_BT,
-            kl_BT=torch.where(mask_BT, kl_BT, 0.0).detach(),
+            kl_BT=kl_BT.detach(),
         )

@@ -6,7 +6,13 @@ from typing import Any
 from whet.rewards.answer import answer
 from whet.rewards.closeness import closeness
 from whet.rewards.format import format_
+from whet.rewards.overlong import overlong
 
 __all__ = ["REWARDS"]
 
-REWARDS: Mapping[str, Callable[..., Any]] = {"answer": answer, "closeness": closeness, "format": format_}
+REWARDS: Mapping[str, Callable[..., Any]] = {
+    "answer": answer,
+    "closeness": closeness,
+    "format": format_,
+    "overlong": overlong,
+}

@@ -7,7 +7,7 @@ from whet.rewards.answer import as_number, is_same_answer, parse_answer
 
 __all__ = ["closeness"]
 
-# Exact fractions: 0.01 as a float is more than 1/100, and 202 is not closer than 1 % to 200.
+# Exact, because the float 0.1 lies above a tenth and would let an error of exactly 10 % pass as below it.
 _STEPS = ((Fraction(1, 100), 1.0), (Fraction(1, 10), 0.8), (Fraction(3, 10), 0.5))
 
 
@@ -16,6 +16,9 @@ def closeness(completion: str, *, answer: str | None = None, **columns: Any) -> 
 
     Signs count: -5 is 200 % away from 5. When the known answer is 0 there is no relative error: only 0 itself gets 1.0.
     An answer that is no number gets 1.0 when it is the same text. None where no answer is known.
+
+    >>> [closeness(f"<answer>{given}</answer>", answer="100") for given in ("100.5", "95", "80", "70")]
+    [1.0, 0.8, 0.5, 0.0]
     """
     if answer is None:
         return None

@@ -3,16 +3,22 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
 from whet.core.files import write_json_lines
-from whet.rewards.combine import call_reward, load_reward
+from whet.core.recipe import TemplateSettings
+from whet.core.records import Message, Origin, Prompt, Score
+from whet.rewards.call import Verdict, call_reward
+from whet.rewards.combine import Scorer, total_score
+from whet.rewards.load import load_reward
 
 __all__ = ["ScoreSummary", "score_file"]
+
+_ROLES = ("system", "user", "assistant", "tool")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,26 +30,76 @@ class ScoreSummary:
     mean: float | None
 
     @property
+    def unscorable(self) -> int:
+        return self.rows - self.scored
+
+    @property
     def mean_text(self) -> str:
         return "none" if self.mean is None else f"{self.mean:.4f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the file: `Row(prompt=..., completion="<answer>5</answer>", completion_ids=(), columns={...})`."""
+
+    prompt: Prompt
+    completion: str
+    completion_ids: tuple[int, ...]
+    columns: Mapping[str, Any]
+
+
+Judge = Callable[[Row], Verdict]
 
 
 def score_file(file: Path, rewards: Sequence[str], out: Path) -> ScoreSummary:
     """Write one line per row of `file`, in order: `score`, `parts`, `unscorable`, `seconds`.
 
-    A row needs `completion`; its other columns go to the rewards. Several rewards are summed with weight 1.
+    A row needs `completion`; `prompt` is a text or a list of messages, and its other columns go to the rewards. A
+    reward is a name of the table, `file.py:function` or the folder of a reward model; several are summed with weight 1.
+    A row that cannot be read or judged is unscorable, with file, line and field; blank lines are no rows.
     """
-    functions = {name: load_reward(name) for name in rewards}
-    lines = [_scored(row, functions) for row in _rows(file)]
+    if file.resolve() == out.resolve():
+        raise DataError(f"{out}: the scores would overwrite the file they are of; choose another --out")
+    judges = {name: _judge(name) for name in rewards}
+    lines = [_scored(row, judges) for row in _rows(file)]
     if not lines:
-        raise DataError(f"{file}: no rows")
+        raise DataError(f"{file}: no rows; a JSONL file of rows with a `completion` was expected")
     write_json_lines(out, lines)
     values = [line["score"] for line in lines if line["score"] is not None]
     return ScoreSummary(rows=len(lines), scored=len(values), mean=math.fsum(values) / len(values) if values else None)
 
 
-def _rows(file: Path) -> Iterator[Mapping[str, Any] | str]:
-    """Rows as objects; a row that is none, as the reason."""
+def _judge(name: str) -> Judge:
+    if (Path(name) / "config.json").is_file():
+        return _learned(Path(name))
+    function = load_reward(name)
+
+    def judge(row: Row) -> Verdict:
+        columns = {key: [value] for key, value in row.columns.items()}
+        return call_reward(function, [row.prompt.text], [row.completion], [row.completion_ids], columns)[0]
+
+    return judge
+
+
+def _learned(folder: Path) -> Judge:
+    """The model is loaded here, so that scoring by functions needs no torch."""
+    import torch
+
+    from whet.rewards.learned import LearnedReward
+
+    model: Scorer = LearnedReward(folder, TemplateSettings(), device=torch.device("cpu"))
+
+    def judge(row: Row) -> Verdict:
+        if not row.prompt.text:
+            return "a reward model needs the field prompt"
+        score = model.scores([row.prompt], [[row.completion]])[0][0]
+        return score if math.isfinite(score) else f"gave {score}, not a finite number"
+
+    return judge
+
+
+def _rows(file: Path) -> Iterator[Row | str]:
+    """Rows in order; one that cannot be read, as the reason."""
     if not file.is_file():
         raise DataError(f"{file}: no such file; a JSONL file of rows with a `completion` was expected")
     for number, raw in enumerate(file.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")):
@@ -57,33 +113,57 @@ def _rows(file: Path) -> Iterator[Mapping[str, Any] | str]:
             continue
         if not isinstance(row, dict):
             yield f"{where}: not an object"
-        elif not isinstance(row.get("completion"), str):
-            yield f"{where}, field completion: text was expected"
-        else:
-            yield row
+            continue
+        try:
+            yield _row(row, Origin(source=file.name, row=number))
+        except DataError as error:
+            yield f"{where}, {error}"
 
 
-def _scored(row: Mapping[str, Any] | str, functions: Mapping[str, Any]) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], origin: Origin) -> Row:
+    """Raises `DataError` that begins with the field at fault."""
+    completion, prompt, ids, answer = (row.get(key) for key in ("completion", "prompt", "completion_ids", "answer"))
+    if not isinstance(completion, str):
+        raise DataError(f"field completion: {_found(completion)}, expected text")
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float | None):
+        raise DataError(f"field answer: {_found(answer)}, expected text or a number")
+    if ids is not None and not (isinstance(ids, list) and all(type(token) is int for token in ids)):
+        raise DataError(f"field completion_ids: {_found(ids)}, expected a list of whole numbers")
+    taken = ("completion", "prompt", "completion_ids")
+    columns = {key: value for key, value in row.items() if key not in taken}
+    return Row(
+        prompt=Prompt(messages=_messages(prompt), origin=origin),
+        completion=completion,
+        completion_ids=tuple(ids or ()),
+        columns=columns | {"answer": None if answer is None else str(answer)},
+    )
+
+
+def _messages(prompt: Any) -> tuple[Message, ...]:
+    turns = prompt if isinstance(prompt, list) else [{"role": "user", "content": "" if prompt is None else prompt}]
+    messages = []
+    for turn in turns:
+        role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, dict) else (None, None)
+        if role not in _ROLES or not isinstance(content, str):
+            raise DataError(f"field prompt: {_found(prompt)}, expected text or a list of messages")
+        messages.append(Message(role=role, content=content))
+    return tuple(messages)
+
+
+def _found(value: Any) -> str:
+    return "nothing found" if value is None else f"found {type(value).__name__}"
+
+
+def _scored(row: Row | str, judges: Mapping[str, Judge]) -> dict[str, Any]:
     began = time.perf_counter()
     if isinstance(row, str):
-        return {"score": None, "parts": {}, "unscorable": row, "seconds": 0.0}
-    columns = {key: [value] for key, value in row.items() if key not in ("completion", "prompt", "completion_ids")}
-    columns.setdefault("answer", [None])
-    if columns["answer"][0] is not None:
-        columns["answer"] = [str(columns["answer"][0])]
-    parts: dict[str, float | None] = {}
-    reasons = []
-    for name, reward in functions.items():
-        verdict = call_reward(reward, [str(row.get("prompt", ""))], [row["completion"]], [()], columns)[0]
-        parts[name] = None if isinstance(verdict, str) else verdict
-        if isinstance(verdict, str):
-            reasons.append(f"{name}: {verdict}")
-    applying = [value for value in parts.values() if value is not None]
-    if not applying and not reasons:
-        reasons.append("no reward applies to this row")
+        score = Score(value=None, parts={}, unscorable=row)
+    else:
+        verdicts = {name: judge(row) for name, judge in judges.items()}
+        score = total_score([(name, 1.0) for name in judges], verdicts, seconds=round(time.perf_counter() - began, 6))
     return {
-        "score": None if reasons else math.fsum(applying),
-        "parts": parts,
-        "unscorable": "; ".join(reasons) or None,
-        "seconds": round(time.perf_counter() - began, 6),
+        "score": score.value,
+        "parts": dict(score.parts),
+        "unscorable": score.unscorable,
+        "seconds": score.seconds,
     }
