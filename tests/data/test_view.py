@@ -1,6 +1,7 @@
 """Rows, clusters and traces of prepared data."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.data.manifest import read_manifest, read_rows
 from whet.data.prepare import prepare
-from whet.data.view import cluster_view, purpose_view, trace
+from whet.data.view import Piece, as_text, cluster_view, purpose_view, trace
 
 ALICE = "Alice has 3 apples and then buys 2 more at the market. How many now?"
 BEN = "Ben has 31 apples and then buys 20 more at the market. How many now?"
@@ -55,6 +56,14 @@ def test_a_cluster_side_by_side_marks_what_differs(data: Path) -> None:
     assert copy.reason.startswith("exact duplicate of rows.jsonl row ")
     with pytest.raises(DataError, match="no cluster 'nowhere'"):
         cluster_view(data, "nowhere")
+
+
+def test_text_for_the_terminal_marks_and_cleans(data: Path) -> None:
+    (view,) = purpose_view(data, "ft_train", count=1)
+    changed = (Piece(text="red ", is_changed=False), Piece(text="\x1b[31mlamp\u202e", is_changed=True))
+    text = as_text(replace(view, prompt=changed, completions=("It is.",), answer="5"))
+    assert "  prompt      red [\ufffd[31mlamp\ufffd]\n  completion  It is.\n  answer      5" in text
+    assert text.startswith(f"{view.id}  rows.jsonl row {view.row}  ft_train: ")
 
 
 def test_trace_by_id_and_by_text(data: Path) -> None:

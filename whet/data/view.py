@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from whet.data.duplicates import asked, row_texts
 from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
 from whet.data.text import shingles
 
-__all__ = ["Found", "Piece", "RowView", "cluster_view", "purpose_view", "trace"]
+__all__ = ["Found", "Piece", "RowView", "as_text", "cluster_view", "purpose_view", "trace"]
 
 FoundBy = Literal["id", "exact", "template", "near"]
 _KINDS: tuple[FoundBy, ...] = get_args(FoundBy)
@@ -55,6 +55,24 @@ class Found:
     view: RowView
     kind: FoundBy
     score: float
+
+
+def as_text(view: RowView, *, mark: Callable[[str], str] = "[{}]".format) -> str:
+    """A row for the terminal: what is changed goes through `mark`; control characters become a replacement mark."""
+    asking = "".join(mark(_clean(piece.text)) if piece.is_changed else _clean(piece.text) for piece in view.prompt)
+    lines = [
+        f"{view.id}  {_clean(view.source)} row {view.row}  {view.purpose or UNUSED}: {_clean(view.reason)}",
+        f"  prompt      {asking}",
+        *(f"  completion  {_clean(text)}" for text in view.completions),
+    ]
+    if view.answer is not None:
+        lines.append(f"  answer      {_clean(view.answer)}")
+    return "\n".join(lines)
+
+
+def _clean(text: str) -> str:
+    """Row text is a stranger's: no escape sequence of it may reach a terminal."""
+    return "".join(mark if mark.isprintable() or mark in "\n\t" else "\ufffd" for mark in text)
 
 
 def purpose_view(data_dir: Path, purpose: str, *, count: int) -> list[RowView]:
