@@ -1,6 +1,6 @@
 """Shared fixtures: small random models of several architectures, real data where it lies beside the checkout."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,10 +28,9 @@ CONFIGS = {
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
+def _one_thread() -> None:
     """Parallel test workers share the processors."""
     torch.set_num_threads(1)
-    yield
 
 
 @pytest.fixture(params=list(CONFIGS))

@@ -10,9 +10,14 @@ def test_a_failed_write_leaves_the_old_folder_whole(tmp_path: Path) -> None:
     target = tmp_path / "model"
     with atomic_directory(target) as partial:
         (partial / "a").write_text("old")
-    with pytest.raises(RuntimeError), atomic_directory(target) as partial:
-        (partial / "a").write_text("new")
-        raise RuntimeError
+
+    def fail() -> None:
+        with atomic_directory(target) as partial:
+            (partial / "a").write_text("new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert (target / "a").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

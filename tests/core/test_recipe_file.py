@@ -91,7 +91,8 @@ def test_a_missing_file_suggests_a_neighbour(tmp_path: Path) -> None:
 def test_a_reward_model_must_be_there_to_be_a_reward() -> None:
     found = problems(None, **{"rl.rewards": "[{name: reward_model}]"})
     assert found == (
-        "recipe: rl.rewards names reward_model, but the recipe has no reward_model section; add one or drop that reward",
+        "recipe: rl.rewards names reward_model, but the recipe has no reward_model section; "
+        "add one or drop that reward",
     )
 
 
