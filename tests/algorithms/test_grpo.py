@@ -1,99 +1,304 @@
+"""Legend: P prompt, G completion of the same prompt, B = P x G, T completion token."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, tensor
 from torch.testing import assert_close
 
-from whet.algorithms import ALGORITHMS
-from whet.algorithms.grpo import Grpo, clipped_surrogate, group_advantages, token_weights
+from whet.algorithms import ALGORITHMS, TokenLosses
+from whet.algorithms.grpo import Grpo, clipped_surrogate, group_advantages, policy_ratio, token_weights
 from whet.core.recipe import RlSettings
 
-NAN = float("nan")
+LOSS_TYPES = ("dapo", "grpo", "dr_grpo")
+LENGTHS = (3, 5, 1, 4, 2, 5, 5, 1)
+
+
+def make_settings(**fields: object) -> RlSettings:
+    return RlSettings.model_validate({"max_completion_length": 8, **fields})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Eight completions of up to five tokens, with random log-probabilities around each other."""
+
+    logprobs_BT: Tensor
+    old_BT: Tensor
+    reference_BT: Tensor
+    advantages_B: Tensor
+    mask_BT: Tensor
+
+    def losses(self, algorithm: Grpo, rows: slice = slice(None)) -> TokenLosses:
+        return algorithm.token_losses(
+            self.logprobs_BT[rows],
+            self.old_BT[rows],
+            self.reference_BT[rows],
+            self.advantages_B[rows],
+            self.mask_BT[rows],
+        )
+
+
+def make_batch(*, dtype: torch.dtype = torch.float32) -> Batch:
+    generator = torch.Generator().manual_seed(3)
+
+    def noise(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    old_BT = -noise(8, 5).abs() - 0.5
+    mask_BT = torch.arange(5) < tensor(LENGTHS)[:, None]
+    return Batch(
+        logprobs_BT=(old_BT + 0.3 * noise(8, 5)).to(dtype).requires_grad_(),
+        old_BT=old_BT.to(dtype),
+        reference_BT=(old_BT + 0.2 * noise(8, 5)).to(dtype),
+        advantages_B=noise(8).to(dtype),
+        mask_BT=mask_BT,
+    )
+
+
+def advantages(rewards: list[list[float]], scale: Literal["group", "none"] = "group", epsilon: float = 0.0) -> Tensor:
+    return group_advantages(tensor(rewards), scale=scale, epsilon=epsilon)
 
 
 def test_group_advantages_by_hand() -> None:
-    # rewards 8.5 6.8 4.2 2.5: mean 5.5, Bessel std 2.6695, so (+3, +1.3, -1.3, -3) / 2.6695
-    advantages_PG = group_advantages(tensor([[8.5, 6.8, 4.2, 2.5]]), scale="group", epsilon=0.0)
-    assert_close(advantages_PG, tensor([[1.1238, 0.4870, -0.4870, -1.1238]]), atol=1e-4, rtol=0)
-    centred_PG = group_advantages(tensor([[8.5, 6.8, 4.2, 2.5]]), scale="none")
-    assert_close(centred_PG, tensor([[3.0, 1.3, -1.3, -3.0]]), atol=1e-6, rtol=0)
+    # mean 5.5; (3^2 + 1.3^2 + 1.3^2 + 3^2) / 3 = 7.1267, root 2.6696; so (+3, +1.3, -1.3, -3) / 2.6696
+    expected = tensor([[1.1238, 0.4870, -0.4870, -1.1238]])
+    assert_close(advantages([[8.5, 6.8, 4.2, 2.5]]), expected, atol=1e-4, rtol=0)
+    # as the lecture rounds them, with the default epsilon of 1e-4
+    shown = group_advantages(tensor([[8.5, 6.8, 4.2, 2.5]]), scale="group")
+    assert [f"{value:+.2f}" for value in shown[0].tolist()] == ["+1.12", "+0.49", "-0.49", "-1.12"]
 
 
-def test_group_advantages_against_numpy() -> None:
-    rewards_PG = torch.rand(50, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    array = rewards_PG.numpy()
-    expected = (array - array.mean(1, keepdims=True)) / (array.std(1, ddof=1, keepdims=True) + 1e-4)
-    np.testing.assert_allclose(group_advantages(rewards_PG, scale="group").numpy(), expected, atol=1e-12)
+def test_without_scaling_by_hand() -> None:
+    assert_close(advantages([[8.5, 6.8, 4.2, 2.5]], "none"), tensor([[3.0, 1.3, -1.3, -3.0]]), atol=1e-5, rtol=0)
+
+
+def test_epsilon_by_hand() -> None:
+    # rewards 0 and 1: mean 0.5, deviation sqrt(0.5 / 1) = 0.7071; 0.5 / (0.7071 + 0.2929) = 0.5
+    assert_close(advantages([[0.0, 1.0]], epsilon=1 - math.sqrt(0.5)), tensor([[-0.5, 0.5]]), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("scale", ["group", "none"])
-def test_equal_rewards_teach_exactly_nothing(scale: str) -> None:
-    # 0.1 * 3 is not the sum of three 0.1s in floating point: the mean must not leave a rest
-    rewards_PG = tensor([[0.1] * 7, [1e6] * 7, [NAN] * 7, [NAN] * 6 + [1.0]])
-    assert torch.equal(group_advantages(rewards_PG, scale=scale), torch.zeros(4, 7))  # type: ignore[arg-type]
+@pytest.mark.parametrize("reward", [0.0, 0.1, 1.0, 1.1, 1e8, -1e-9])
+def test_uniform_rewards_teach_exactly_nothing(reward: float, scale: Literal["group", "none"]) -> None:
+    # 0.1 is not a sum of powers of two: mean and reward may differ in the last bit, and 1e-9 / 1e-9 would be 1
+    assert advantages([[reward] * 7], scale).tolist() == [[0.0] * 7]
 
 
-def test_what_could_not_be_scored_is_left_out_of_its_group() -> None:
-    found = group_advantages(tensor([[8.5, NAN, 2.5, NAN]]), scale="group", epsilon=0.0)
-    assert_close(found, group_advantages(tensor([[8.5, 2.5]]), scale="group", epsilon=0.0)[:, [0, 0, 1, 1]] * tensor([1, 0, 1, 0]))
+def test_unscored_completions_are_left_out() -> None:
+    # the scored ones are the group of the lecture: the failed grader changes nothing for them and gets 0 itself
+    with_gap = advantages([[8.5, math.nan, 6.8, 4.2, 2.5]])
+    assert_close(with_gap, tensor([[1.1238, 0.0, 0.4870, -0.4870, -1.1238]]), atol=1e-4, rtol=0)
 
 
-def test_the_clip_by_hand() -> None:
-    # ratios 0.5, 1.5 with bounds 0.8 and 1.2, advantages +1 and -1
-    ratio = tensor([[0.5, 1.5], [0.5, 1.5]]).log()
-    losses_BT, is_clipped_BT = clipped_surrogate(
-        ratio, torch.zeros(2, 2), tensor([1.0, -1.0]), epsilon=0.2, epsilon_high=0.2
+def test_an_infinite_reward_is_no_score() -> None:
+    assert_close(
+        advantages([[8.5, math.inf, 6.8, 4.2, 2.5, -math.inf]]),
+        tensor([[1.1238, 0.0, 0.4870, -0.4870, -1.1238, 0.0]]),
+        atol=1e-4,
+        rtol=0,
     )
-    # A = +1: -min(0.5, 0.8) = -0.5, -min(1.5, 1.2) = -1.2; A = -1: -min(-0.5, -0.8) = 0.8, -min(-1.5, -1.2) = 1.5
-    assert_close(losses_BT, tensor([[-0.5, -1.2], [0.8, 1.5]]))
-    assert is_clipped_BT.tolist() == [[False, True], [True, False]]
 
 
-def test_on_policy_it_is_the_plain_policy_gradient() -> None:
-    logprobs_BT = tensor([[-1.0, -2.0], [-0.5, -3.0]]).requires_grad_()
-    advantages_B = tensor([2.0, -1.0])
-    losses_BT, _ = clipped_surrogate(logprobs_BT, logprobs_BT.detach(), advantages_B, epsilon=0.2, epsilon_high=0.2)
+def test_fewer_than_two_scored_teach_nothing_and_spoil_no_other_group() -> None:
+    nan = math.nan
+    found = advantages([[nan, 3.0, nan], [nan, nan, nan], [0.0, 0.0, 3.0]])
+    # third group: mean 1, deviation sqrt((1 + 1 + 4) / 2) = 1.7321
+    assert_close(found, tensor([[0.0] * 3, [0.0] * 3, [-0.5774, -0.5774, 1.1547]]), atol=1e-4, rtol=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rewards=st.lists(st.floats(-100, 100, width=16), min_size=2, max_size=12),
+    shift=st.integers(-50, 50),
+    factor=st.sampled_from([0.5, 2.0, 8.0]),
+)
+def test_advantages_do_not_know_origin_or_unit_of_a_reward(rewards: list[float], shift: int, factor: float) -> None:
+    group = torch.tensor([rewards], dtype=torch.float64)
+    plain = group_advantages(group, scale="group", epsilon=0.0)
+    moved = group_advantages(group * factor + shift, scale="group", epsilon=0.0)
+    assert_close(moved, plain, atol=1e-6, rtol=0)
+    assert abs(float(plain.sum())) < 1e-6
+
+
+def test_against_numpy_in_float64() -> None:
+    rewards_PG = torch.randn(6, 9, generator=torch.Generator().manual_seed(1))
+    array = rewards_PG.double().numpy()
+    expected = (array - array.mean(1, keepdims=True)) / (array.std(1, keepdims=True, ddof=1) + 1e-4)
+    found = group_advantages(rewards_PG, scale="group")
+    assert_close(found, torch.from_numpy(expected).float(), atol=1e-5, rtol=0)
+
+
+def test_clip_by_hand() -> None:
+    # bounds 0.8 and 1.3. A = 2: ratio 1.5 counts as 1.3 (-2.6), ratio 0.5 as it is (-1.0).
+    # A = -1: ratio 1.5 counts as it is (+1.5), ratio 0.5 as 0.8 (+0.8).
+    losses_BT, is_clipped_BT = clipped_surrogate(
+        tensor([[1.5, 0.5], [1.5, 0.5]]).log(), torch.zeros(2, 2), tensor([2.0, -1.0]), epsilon=0.2, epsilon_high=0.3
+    )
+    assert_close(losses_BT, tensor([[-2.6, -1.0], [1.5, 0.8]]))
+    assert is_clipped_BT.tolist() == [[True, False], [False, True]]
+
+
+def test_no_gradient_where_the_clip_is_in_force() -> None:
+    # d(-ratio A) / d logprob = -ratio A: -0.5 x 2 and -1.5 x -1; none at the two clipped places
+    logprobs_BT = tensor([[1.5, 0.5], [1.5, 0.5]]).log().requires_grad_()
+    losses_BT, _ = clipped_surrogate(logprobs_BT, torch.zeros(2, 2), tensor([2.0, -1.0]), epsilon=0.2, epsilon_high=0.3)
     losses_BT.sum().backward()
-    assert_close(logprobs_BT.grad, tensor([[-2.0, -2.0], [1.0, 1.0]]))
+    assert_close(logprobs_BT.grad, tensor([[0.0, -1.0], [1.5, 0.0]]))
 
 
-def total(settings: RlSettings, mask_BT: Tensor, advantages_B: Tensor) -> float:
-    algorithm = Grpo(settings)
-    zeros_BT = torch.zeros(mask_BT.shape)
-    losses = algorithm.token_losses(zeros_BT, zeros_BT, zeros_BT, advantages_B, mask_BT).losses_BT
-    return float(losses.sum()) / algorithm.denominator(mask_BT)
+def test_ratio_by_hand_and_bounded() -> None:
+    # 0.6 / 0.4 = 1.5; e^500 would be infinite
+    assert_close(policy_ratio(tensor([[0.6]]).log(), tensor([[0.4]]).log()), tensor([[1.5]]))
+    assert_close(policy_ratio(tensor([[0.0]]), tensor([[-500.0]])), tensor([[math.exp(20)]]))
 
 
-def test_the_three_averages() -> None:
-    # lengths 1 and 3, advantages -1 and -3: token losses 1 | 3 3 3
-    mask_BT, advantages_B = tensor([[True, False, False], [True, True, True]]), tensor([-1.0, -3.0])
-    assert total(RlSettings(loss_type="dapo"), mask_BT, advantages_B) == pytest.approx(10 / 4)
-    assert total(RlSettings(loss_type="grpo"), mask_BT, advantages_B) == pytest.approx((1 + 3) / 2)
-    dr_grpo = RlSettings(loss_type="dr_grpo", max_completion_length=8)
-    assert total(dr_grpo, mask_BT, advantages_B) == pytest.approx((1 / 8 + 9 / 8) / 2)
+def test_weights_by_hand() -> None:
+    mask_BT = tensor([[True, True], [True, False]])
+    expected = {
+        "dapo": ([[1.0, 1.0], [1.0, 0.0]], 3.0),
+        "grpo": ([[0.5, 0.5], [1.0, 0.0]], 2.0),
+        "dr_grpo": ([[0.125, 0.125], [0.125, 0.0]], 2.0),
+    }
+    for loss_type, (weights, denominator) in expected.items():
+        algorithm = Grpo(make_settings(loss_type=loss_type))
+        assert algorithm.token_weights(mask_BT).tolist() == weights
+        assert token_weights(mask_BT, loss_type=loss_type, max_completion_length=8).tolist() == weights
+        assert algorithm.denominator(mask_BT) == denominator
 
 
-@pytest.mark.parametrize("loss_type", ["dapo", "grpo", "dr_grpo"])
-def test_padding_changes_nothing_and_micro_batches_add_up(loss_type: str) -> None:
-    settings = RlSettings(loss_type=loss_type, beta=0.1)  # type: ignore[arg-type]
-    algorithm = ALGORITHMS["grpo"](settings)
-    generator = torch.Generator().manual_seed(2)
-    logprobs, old, reference = (-torch.rand(4, 5, generator=generator) for _ in range(3))
-    advantages_B, mask_BT = torch.randn(4, generator=generator), torch.rand(4, 5, generator=generator) > 0.3
-    whole = algorithm.token_losses(logprobs, old, reference, advantages_B, mask_BT).losses_BT.sum()
-    pieces = [
-        algorithm.token_losses(logprobs[i : i + 1], old[i : i + 1], reference[i : i + 1], advantages_B[i : i + 1], mask_BT[i : i + 1])
-        for i in range(4)
-    ]
-    assert_close(torch.stack([piece.losses_BT.sum() for piece in pieces]).sum(), whole)
-    padded = [torch.nn.functional.pad(values, (0, 3), value=-7.0) for values in (logprobs, old, reference)]
-    wide = algorithm.token_losses(*padded, advantages_B, torch.nn.functional.pad(mask_BT, (0, 3)))
-    assert_close(wide.losses_BT.sum(), whole)
-    assert algorithm.denominator(mask_BT) == pytest.approx(sum(algorithm.denominator(mask_BT[i : i + 1]) for i in range(4)))
+def test_the_three_averages_by_hand() -> None:
+    # lengths 1 and 3, advantages -1 and -3 on policy: token losses 1 | 3 3 3
+    mask_BT, zeros_BT = tensor([[True, False, False], [True, True, True]]), torch.zeros(2, 3)
+    # dapo 10 / 4; grpo (1 + 3) / 2; dr_grpo (1/8 + 9/8) / 2
+    for loss_type, expected in {"dapo": 2.5, "grpo": 2.0, "dr_grpo": 0.625}.items():
+        algorithm = Grpo(make_settings(loss_type=loss_type))
+        losses = algorithm.token_losses(zeros_BT, zeros_BT, zeros_BT, tensor([-1.0, -3.0]), mask_BT)
+        assert float(losses.losses_BT.sum()) / algorithm.denominator(mask_BT) == pytest.approx(expected)
 
 
-def test_weights_are_zero_outside_the_mask() -> None:
-    mask_BT = tensor([[True, False], [False, False]])
-    for loss_type in ("dapo", "grpo", "dr_grpo"):
-        weights_BT = token_weights(mask_BT, loss_type=loss_type, max_completion_length=4)  # type: ignore[arg-type]
-        assert torch.equal(weights_BT > 0, mask_BT)
+def reference_loss(batch: Batch, options: RlSettings) -> float:
+    """The papers' formulas, written again in NumPy's float64, one completion after the other."""
+    totals = []
+    for row, length in enumerate(LENGTHS):
+        policy, old, reference = (
+            part[row, :length].detach().double().numpy()
+            for part in (batch.logprobs_BT, batch.old_BT, batch.reference_BT)
+        )
+        advantage = float(batch.advantages_B[row])
+        ratio = np.exp(policy - old)
+        high = options.epsilon if options.epsilon_high is None else options.epsilon_high
+        gain = np.minimum(ratio * advantage, np.clip(ratio, 1 - options.epsilon, 1 + high) * advantage)
+        kl = np.exp(reference - policy) - (reference - policy) - 1
+        totals.append(options.beta * kl - gain)
+    if options.loss_type == "dapo":
+        return float(np.concatenate(totals).mean())
+    if options.loss_type == "grpo":
+        return float(np.mean([total.mean() for total in totals]))
+    return float(np.mean([total.sum() / options.max_completion_length for total in totals]))
+
+
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("beta", [0.0, 0.04])
+@pytest.mark.parametrize("epsilon_high", [None, 0.28])
+def test_loss_against_numpy_in_float64(loss_type: str, beta: float, epsilon_high: float | None) -> None:
+    options = make_settings(loss_type=loss_type, beta=beta, epsilon_high=epsilon_high)
+    batch, algorithm = make_batch(), Grpo(options)
+    loss = float(batch.losses(algorithm).losses_BT.detach().sum()) / algorithm.denominator(batch.mask_BT)
+    assert loss == pytest.approx(reference_loss(batch, options), abs=1e-6)
+
+
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+def test_four_micro_batches_are_one_batch(loss_type: str) -> None:
+    algorithm, batch = Grpo(make_settings(loss_type=loss_type, beta=0.1)), make_batch()
+    (batch.losses(algorithm).losses_BT.sum() / algorithm.denominator(batch.mask_BT)).backward()
+    pieces = [slice(start, start + 2) for start in range(0, 8, 2)]
+    denominator = math.fsum(algorithm.denominator(batch.mask_BT[piece]) for piece in pieces)
+    again = make_batch()
+    for piece in pieces:
+        (again.losses(algorithm, piece).losses_BT.sum() / denominator).backward()
+    assert_close(again.logprobs_BT.grad, batch.logprobs_BT.grad)
+
+
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("trash", [0.0, -7.0, math.nan, -math.inf])
+def test_padding_changes_nothing(loss_type: str, trash: float) -> None:
+    algorithm, batch = Grpo(make_settings(loss_type=loss_type, beta=0.1)), make_batch()
+    plain = batch.losses(algorithm)
+    plain.losses_BT.sum().backward()
+
+    def padded(values_BT: Tensor) -> Tensor:
+        values_BT = torch.where(batch.mask_BT, values_BT.detach(), trash)
+        return torch.cat([values_BT, torch.full((8, 3), trash)], dim=1)
+
+    mask_BT = torch.cat([batch.mask_BT, torch.zeros(8, 3, dtype=torch.bool)], dim=1)
+    logprobs_BT = padded(batch.logprobs_BT).requires_grad_()
+    losses = algorithm.token_losses(
+        logprobs_BT, padded(batch.old_BT), padded(batch.reference_BT), batch.advantages_B, mask_BT
+    )
+    losses.losses_BT.sum().backward()
+    for name in ("losses_BT", "ratio_BT", "is_clipped_BT", "kl_BT"):
+        assert_close(getattr(losses, name)[:, :5], getattr(plain, name))
+        assert not getattr(losses, name)[:, 5:].any()
+    assert_close(logprobs_BT.grad[:, :5], batch.logprobs_BT.grad)
+    assert not logprobs_BT.grad[~mask_BT].any()
+
+
+def test_on_policy_the_gradient_is_the_plain_policy_gradient() -> None:
+    # With pi = pi_old the ratio is 1 and d(-ratio A)/d logprob = -A: REINFORCE with the group as its baseline.
+    batch, algorithm = make_batch(), Grpo(make_settings(beta=0.0))
+    losses = algorithm.token_losses(
+        batch.logprobs_BT, batch.logprobs_BT.detach(), batch.reference_BT, batch.advantages_B, batch.mask_BT
+    )
+    losses.losses_BT.sum().backward()
+    assert_close(batch.logprobs_BT.grad, -batch.advantages_B[:, None] * batch.mask_BT)
+    assert losses.ratio_BT[batch.mask_BT].unique().tolist() == [1.0]
+    assert not losses.is_clipped_BT.any()
+
+
+def test_zero_advantage_gives_no_gradient_but_the_divergence_still_counts() -> None:
+    batch = make_batch()
+    zero_B = torch.zeros(8)
+    arguments = (batch.old_BT, batch.reference_BT, zero_B, batch.mask_BT)
+    Grpo(make_settings()).token_losses(batch.logprobs_BT, *arguments).losses_BT.sum().backward()
+    assert not batch.logprobs_BT.grad.any()
+    Grpo(make_settings(beta=0.1)).token_losses(batch.logprobs_BT, *arguments).losses_BT.sum().backward()
+    assert batch.logprobs_BT.grad[batch.mask_BT].all()
+
+
+def test_what_is_logged_carries_no_gradient_and_is_by_hand() -> None:
+    # pi 0.6, pi_old 0.4, reference 0.3, A = 1: ratio 1.5, clipped at 1.2; k3 = 0.5 - 1 - ln 0.5 = 0.1931
+    logprobs_BT = tensor([[0.6]]).log().requires_grad_()
+    losses = Grpo(make_settings(beta=0.1)).token_losses(
+        logprobs_BT, tensor([[0.4]]).log(), tensor([[0.3]]).log(), tensor([1.0]), tensor([[True]])
+    )
+    assert_close(losses.losses_BT.detach(), tensor([[-1.2 + 0.01931]]), atol=1e-5, rtol=0)
+    assert_close(losses.ratio_BT, tensor([[1.5]]))
+    assert_close(losses.kl_BT, tensor([[0.1931]]), atol=1e-4, rtol=0)
+    assert losses.is_clipped_BT.tolist() == [[True]]
+    assert not losses.ratio_BT.requires_grad
+    assert not losses.kl_BT.requires_grad
+
+
+def test_a_completion_without_trained_tokens_is_no_division_by_zero() -> None:
+    mask_BT = tensor([[True, True], [False, False]])
+    for loss_type in LOSS_TYPES:
+        weights_BT = Grpo(make_settings(loss_type=loss_type)).token_weights(mask_BT)
+        assert weights_BT[1].tolist() == [0.0, 0.0]
+
+
+def test_arguments_are_left_as_they_were() -> None:
+    batch = make_batch()
+    before = [part.detach().clone() for part in (batch.logprobs_BT, batch.old_BT, batch.reference_BT)]
+    batch.losses(Grpo(make_settings(beta=0.1)))
+    for part, copy in zip((batch.logprobs_BT, batch.old_BT, batch.reference_BT), before, strict=True):
+        assert torch.equal(part.detach(), copy)
+
+
+def test_the_table_has_it() -> None:
+    assert ALGORITHMS["grpo"] is Grpo

@@ -57,13 +57,14 @@ def policy_ratio(logprobs_BT: Tensor, old_logprobs_BT: Tensor) -> Tensor:
 
 
 def clipped_surrogate(
-    ratio_BT: Tensor, advantages_B: Tensor, *, epsilon: float, epsilon_high: float
+    logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_B: Tensor, *, epsilon: float, epsilon_high: float
 ) -> tuple[Tensor, Tensor]:
     """-min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon_high) A) per token, and where the clip was in force.
 
     PPO's objective (Schulman et al. 2017, arXiv:1707.06347, eq. 7) with DAPO's two bounds (eq. 10). Where the clip is
     in force the gradient is zero: above the upper bound of a good completion, below the lower bound of a bad one.
     """
+    ratio_BT = policy_ratio(logprobs_BT, old_logprobs_BT)
     advantages_B1 = advantages_B[:, None]
     plain_BT = ratio_BT * advantages_B1
     clipped_BT = ratio_BT.clamp(1 - epsilon, 1 + epsilon_high) * advantages_B1
@@ -111,9 +112,10 @@ class Grpo:
         settings = self.settings
         # Masked before any arithmetic: what stands at an untrained place may be -inf, and 0 x NaN is NaN in a gradient.
         logprobs_BT = torch.where(mask_BT, logprobs_BT, 0.0)
-        ratio_BT = policy_ratio(logprobs_BT, torch.where(mask_BT, old_logprobs_BT, 0.0))
+        old_logprobs_BT = torch.where(mask_BT, old_logprobs_BT, 0.0)
         losses_BT, is_clipped_BT = clipped_surrogate(
-            ratio_BT,
+            logprobs_BT,
+            old_logprobs_BT,
             advantages_B,
             epsilon=settings.epsilon,
             epsilon_high=settings.epsilon if settings.epsilon_high is None else settings.epsilon_high,
@@ -123,7 +125,7 @@ class Grpo:
             losses_BT = losses_BT + settings.beta * kl_BT
         return TokenLosses(
             losses_BT=losses_BT * self.token_weights(mask_BT),
-            ratio_BT=torch.where(mask_BT, ratio_BT, 0.0).detach(),
+            ratio_BT=torch.where(mask_BT, policy_ratio(logprobs_BT.detach(), old_logprobs_BT), 0.0),
             is_clipped_BT=is_clipped_BT & mask_BT,
             kl_BT=kl_BT.detach(),
         )
