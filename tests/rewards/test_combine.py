@@ -1,16 +1,15 @@
-import json
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from whet.core.errors import DataError, RecipeError
 from whet.core.recipe import RewardSettings
 from whet.core.records import Prompt, Rollout
-from whet.rewards.combine import RewardSum, call_reward, load_reward
-from whet.rewards.score_file import score_file
+from whet.rewards.combine import RewardSum
 
-MINE = '''
+MINE = """
 import math
 def per_row(completion, *, answer=None, **row):
     return float(len(completion))
@@ -26,16 +25,16 @@ def nan(completion, **row):
     return math.nan
 def text(completion, **row):
     return "good"
-'''
+"""
 
 
-@pytest.fixture()
+@pytest.fixture
 def mine(tmp_path: Path) -> str:
     (tmp_path / "mine.py").write_text(MINE)
     return str(tmp_path / "mine.py")
 
 
-@pytest.fixture()
+@pytest.fixture
 def rollouts(make_prompt: Callable[..., Prompt]) -> list[Rollout]:
     return [
         Rollout(
@@ -63,7 +62,7 @@ def test_the_sum_keeps_its_parts(rollouts: Sequence[Rollout]) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("raises", "KeyError: 'gold'"),
+        ("raises", "KeyError: 'gold' (mine.py:10)"),
         ("short", "gave 1 values for 3 completions"),
         ("nan", "gave nan, not a finite number"),
         ("text", "gave str, not a number"),
@@ -78,42 +77,88 @@ def test_a_failed_part_is_never_a_zero(mine: str, rollouts: Sequence[Rollout], n
         assert score.parts["format"] is not None
 
 
-def test_both_signatures_sync_and_async(mine: str) -> None:
-    def call(name: str) -> list[float | str | None]:
-        return call_reward(load_reward(f"{mine}:{name}"), ["p", "p"], ["ab", "c"], [(1,), (2,)], {"answer": ["5", "6"]})
-
-    assert call("per_row") == [2.0, 1.0]
-    assert call("batch") == [1.0, None]
-    assert call("later") == [0.5, 0.5]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("anwser", "reward 'anwser' is not known; did you mean 'answer'?"),
-        ("nowhere.py:f", "no such file nowhere.py"),
-        ("{mine}:per_rwo", "has no function 'per_rwo'; did you mean 'per_row'?"),
-    ],
-)
-def test_names_that_do_not_resolve(mine: str, name: str, expected: str) -> None:
-    with pytest.raises(RecipeError, match=r".") as caught:
-        load_reward(name.replace("{mine}", mine))
-    assert expected in str(caught.value)
+def test_parts_that_do_not_apply_are_left_out_of_the_sum(mine: str, rollouts: Sequence[Rollout]) -> None:
+    # `batch` judges the rows whose answer is "5" and says None of the third; `format` always applies
+    scores = RewardSum((RewardSettings(name="format", weight=0.2), RewardSettings(name=f"{mine}:batch")))(rollouts)
+    assert [score.value for score in scores] == pytest.approx([1.2, 1.0, 0.0])
+    assert scores[2].parts == {"format": 0.0, f"{mine}:batch": None}
+    assert all(score.unscorable is None for score in scores)
 
 
-def test_scores_of_a_file(tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text(
-        '{"completion": "<answer>5</answer>", "answer": 5}\n'
-        '{"completion": "<answer>6</answer>", "answer": "5"}\n'
-        '{"completion": "<answer>5</answer>"}\n{"completion": null}\nnot json\n'
+def test_when_nothing_applies_there_is_no_value(rollouts: Sequence[Rollout]) -> None:
+    score = RewardSum((RewardSettings(name="answer"), RewardSettings(name="closeness")))(rollouts)[2]
+    assert (score.value, score.unscorable) == (None, "no reward applies to this row")
+
+
+def test_every_failed_part_is_named(mine: str, rollouts: Sequence[Rollout]) -> None:
+    total = RewardSum((RewardSettings(name=f"{mine}:nan"), RewardSettings(name=f"{mine}:text")))
+    assert total(rollouts)[0].unscorable == (
+        f"{mine}:nan: gave nan, not a finite number; {mine}:text: gave str, not a number"
     )
-    summary = score_file(rows, ["answer"], tmp_path / "out.jsonl")
-    assert (summary.rows, summary.scored, summary.mean) == (5, 2, 0.5)
-    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [line["score"] for line in lines] == [1.0, 0.0, None, None, None]
-    assert [set(line) for line in lines] == [{"score", "parts", "unscorable", "seconds"}] * 5
-    assert lines[3]["unscorable"] == "rows.jsonl, line 4, field completion: text was expected"
-    assert lines[4]["unscorable"].startswith("rows.jsonl, line 5: not valid JSON")
-    with pytest.raises(DataError, match="no such file"):
-        score_file(tmp_path / "none.jsonl", ["answer"], tmp_path / "out.jsonl")
+
+
+def test_a_sum_beyond_all_numbers_is_no_score(rollouts: Sequence[Rollout]) -> None:
+    total = RewardSum((RewardSettings(name="answer", weight=1.7e308), RewardSettings(name="format", weight=1.7e308)))
+    scores = total(rollouts)
+    assert (scores[0].value, scores[0].unscorable) == (None, "the weighted sum of the rewards is not finite")
+    assert scores[1].value == 0.0
+
+
+def test_columns_and_the_limit_reach_the_functions(
+    tmp_path: Path, make_prompt: Callable[..., Prompt], rollouts: Sequence[Rollout]
+) -> None:
+    (tmp_path / "see.py").write_text(
+        "def see(prompts, completions, completion_ids, *, level, max_completion_length, **columns):\n"
+        "    assert prompts == ['q2'] and completions == ['<answer>4</answer>'], prompts\n"
+        "    assert [list(ids) for ids in completion_ids] == [[2]]\n"
+        "    assert set(columns) == {'answer'}, columns\n"
+        "    return [level[0] * max_completion_length[0]]\n"
+    )
+    # a ranked row's own completions and ranks are not about these completions
+    prompt = make_prompt("q2", columns={"level": 3, "completions": ["a", "b"], "ranks": [0, 1]})
+    rollout = replace(rollouts[1], prompt=prompt)
+    settings = (RewardSettings(name=f"{tmp_path}/see.py:see"),)
+    (score,) = RewardSum(settings, max_completion_length=64)([rollout])
+    assert (score.value, score.unscorable) == (192.0, None)
+
+
+def test_a_column_that_only_some_rows_have_is_none_elsewhere(
+    tmp_path: Path, make_prompt: Callable[..., Prompt], rollouts: Sequence[Rollout]
+) -> None:
+    (tmp_path / "level.py").write_text("def level(completion, level):\n    return level\n")
+    with_level = replace(rollouts[0], prompt=make_prompt("q", columns={"level": 3}))
+    scores = RewardSum((RewardSettings(name=f"{tmp_path}/level.py:level"),))([with_level, rollouts[1]])
+    assert [score.value for score in scores] == [3.0, None]
+
+
+class ByLength:
+    """A stand-in for a reward model's folder: the length of the text; NaN for none."""
+
+    def scores(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[str]]) -> list[list[float]]:
+        return [[float(len(text)) or math.nan for text in texts] for texts in completions]
+
+
+def test_a_reward_model_scores_each_rollout_of_its_group(
+    make_prompt: Callable[..., Prompt], rollouts: Sequence[Rollout]
+) -> None:
+    # two prompts, their rollouts interleaved
+    a, b = make_prompt("a"), make_prompt("b")
+    mixed = [
+        replace(rollouts[0], prompt=prompt, text=text) for prompt, text in ((a, "1"), (b, "22"), (a, "333"), (b, ""))
+    ]
+    scores = RewardSum((RewardSettings(name="reward_model", weight=0.5),), learned=ByLength())(mixed)
+    assert [score.value for score in scores] == [0.5, 1.0, 1.5, None]
+    assert scores[3].unscorable == "reward_model: gave nan, not a finite number"
+
+
+def test_a_reward_that_hangs_costs_its_rows_and_not_the_run(tmp_path: Path, rollouts: Sequence[Rollout]) -> None:
+    (tmp_path / "hang.py").write_text(
+        "def hang(completion):\n    while completion == 'x':\n        pass\n    return 1\n"
+    )
+    scores = RewardSum((RewardSettings(name=f"{tmp_path}/hang.py:hang", timeout_s=0.05),))(rollouts)
+    assert [score.value for score in scores] == [1.0, 1.0, None]
+    assert "took more than 0.05 s" in str(scores[2].unscorable)
+
+
+def test_seconds_are_measured(rollouts: Sequence[Rollout]) -> None:
+    assert all(score.seconds > 0 for score in RewardSum((RewardSettings(name="format"),))(rollouts))

@@ -1,6 +1,3 @@
-import gzip
-import json
-import re
 from pathlib import Path
 
 import pytest
@@ -89,19 +86,5 @@ def test_format(completion: str, good: bool) -> None:
 
 def test_every_reward_file_stands_in_the_table() -> None:
     files = {path.stem for path in Path(answer.__code__.co_filename).parent.glob("*.py")}
-    assert set(REWARDS) == files - {"__init__", "combine", "learned", "score_file"}
-
-
-def test_published_verdicts_on_real_answers(shared_data: Path) -> None:
-    # 5,276 model solutions with their verdicts; the answer is the text after the last line-start "A:"
-    right = total = 0
-    with gzip.open(shared_data / "gsm8k" / "example_model_solutions.jsonl.gz", "rt", encoding="utf-8") as stream:
-        for line in stream:
-            row = json.loads(line)
-            known = row["ground_truth"].rpartition("A:")[2].strip()
-            for model in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"):
-                given = re.split(r"^A:", row[model]["solution"], flags=re.MULTILINE)[-1].strip()
-                total += 1
-                right += answer(f"<answer>{given}</answer>", answer=known) == float(row[model]["is_correct"])
-    assert total == 5276
-    assert right / total > 0.999
+    machinery = {"__init__", "call", "combine", "learned", "load", "score_file", "time_limit"}
+    assert set(REWARDS) == files - machinery

@@ -124,11 +124,11 @@ def _row(row: Mapping[str, Any], origin: Origin) -> Row:
     """Raises `DataError` that begins with the field at fault."""
     completion, prompt, ids, answer = (row.get(key) for key in ("completion", "prompt", "completion_ids", "answer"))
     if not isinstance(completion, str):
-        raise DataError(f"field completion: {_found(completion)}, expected text")
+        raise DataError(f"field completion: text was expected, {_found(completion)}")
     if isinstance(answer, bool) or not isinstance(answer, str | int | float | None):
-        raise DataError(f"field answer: {_found(answer)}, expected text or a number")
+        raise DataError(f"field answer: text or a number was expected, {_found(answer)}")
     if ids is not None and not (isinstance(ids, list) and all(type(token) is int for token in ids)):
-        raise DataError(f"field completion_ids: {_found(ids)}, expected a list of whole numbers")
+        raise DataError(f"field completion_ids: a list of whole numbers was expected, {_found(ids)}")
     taken = ("completion", "prompt", "completion_ids")
     columns = {key: value for key, value in row.items() if key not in taken}
     return Row(
@@ -145,13 +145,13 @@ def _messages(prompt: Any) -> tuple[Message, ...]:
     for turn in turns:
         role, content = (turn.get("role"), turn.get("content")) if isinstance(turn, dict) else (None, None)
         if role not in _ROLES or not isinstance(content, str):
-            raise DataError(f"field prompt: {_found(prompt)}, expected text or a list of messages")
+            raise DataError(f"field prompt: text or a list of messages was expected, {_found(prompt)}")
         messages.append(Message(role=role, content=content))
     return tuple(messages)
 
 
 def _found(value: Any) -> str:
-    return "nothing found" if value is None else f"found {type(value).__name__}"
+    return "but there is none" if value is None else f"but it is {type(value).__name__}"
 
 
 def _scored(row: Row | str, judges: Mapping[str, Judge]) -> dict[str, Any]:

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from whet.core.errors import RecipeError
+from whet.rewards import REWARDS
+from whet.rewards.load import load_reward
+
+MINE = """
+from __future__ import annotations
+from dataclasses import dataclass
+from fractions import Fraction
+
+@dataclass(slots=True)
+class Judge:
+    bonus: float = 2.0
+
+    def __call__(self, completion: str, **row) -> float:
+        return self.bonus
+
+judge = Judge()
+number = 3
+
+def per_row(completion, **row):
+    return 1.0
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    (tmp_path / "mine.py").write_text(MINE)
+    return str(tmp_path / "mine.py")
+
+
+def test_names_of_the_table() -> None:
+    assert load_reward("answer") is REWARDS["answer"]
+
+
+def test_functions_and_callables_of_a_file(mine: str) -> None:
+    assert load_reward(f"{mine}:per_row")("x") == 1.0
+    assert load_reward(f"{mine}:judge")("x") == 2.0
+
+
+def test_files_of_the_same_name_are_different_modules(tmp_path: Path) -> None:
+    for folder, value in (("a", 1.0), ("b", 2.0)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(f"def f(completion):\n    return {value}\n")
+    rewards = [load_reward(f"{tmp_path}/{folder}/mine.py:f") for folder in "ab"]
+    assert [reward("x") for reward in rewards] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("anwser", "reward 'anwser' is not known; did you mean 'answer'? (or file.py:function)"),
+        (
+            "reward_model",
+            "reward 'reward_model' is the model that a run trains; only that run's rl.rewards can name it",
+        ),
+        ("nowhere.py:f", "reward 'nowhere.py:f': no such file nowhere.py"),
+        ("{mine}", "reward '{mine}': name the function too, as {mine}:FUNCTION"),
+        ("{mine}:per_rwo", "reward '{mine}:per_rwo': {mine} has no function 'per_rwo'; did you mean 'per_row'?"),
+        # what it imported from elsewhere and what is no function is no suggestion
+        ("{mine}:Zebra", "reward '{mine}:Zebra': {mine} has no function 'Zebra'; known: Judge, judge, per_row"),
+        ("{mine}:number", "reward '{mine}:number': {mine} has no function 'number'; known: Judge, judge, per_row"),
+    ],
+)
+def test_names_that_do_not_resolve(mine: str, name: str, expected: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_reward(name.replace("{mine}", mine))
+    assert str(caught.value) == expected.replace("{mine}", mine)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("def f(:\n", "SyntaxError"),
+        ("import no_such_package\n", "ModuleNotFoundError: No module named 'no_such_package'"),
+        ("raise SystemExit(0)\n", "SystemExit: 0"),
+        ("1 / 0\n", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_files_that_fail_when_imported(tmp_path: Path, code: str, expected: str) -> None:
+    (tmp_path / "broken.py").write_text(code)
+    with pytest.raises(RecipeError, match=r"broken\.py fails when imported") as caught:
+        load_reward(f"{tmp_path}/broken.py:f")
+    assert expected in str(caught.value)
