@@ -123,3 +123,8 @@ def test_a_wrong_recipe_is_refused_before_torch_is_imported(tmp_path: Path) -> N
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["2", "False", "False"]
     assert done.stderr == "bad.yaml:1: unknown key 'sed'; did you mean 'seed'?\n"
+
+
+def test_the_settings_in_the_docs_are_current() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipe.md").read_text()
+    assert page.endswith(field_table()), "write docs/recipe.md's table again with: whet settings"

@@ -51,7 +51,14 @@ def thinned(rows: Sequence[Row], most: int = _MOST_POINTS) -> list[Row]:
 
 
 def lines(
-    metrics: Sequence[Row], series: Mapping[str, str], *, title: str, how_to_read: str, y: str, best: int | None = None
+    metrics: Sequence[Row],
+    series: Mapping[str, str],
+    *,
+    title: str,
+    how_to_read: str,
+    y: str,
+    best: int | None = None,
+    is_log: bool = False,
 ) -> Figure:
     """One line per series over the steps; `series` maps a metric's key to the name shown; `best` marks a step."""
     chosen = thinned(metrics)
@@ -68,12 +75,13 @@ def lines(
         "scale": {"domain": list(series.values()), "range": list(PALETTE[: len(series)])},
         "legend": {"orient": "top"} if len(series) > 1 else None,
     }
+    scale = {"type": "log", "nice": False} if is_log else {"zero": False}
     layers: list[dict[str, Any]] = [
         {
             "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 14} if len(chosen) <= 40 else False},
             "encoding": {
                 "x": {"field": "step", "type": "quantitative", "title": "step"},
-                "y": {"field": "value", "type": "quantitative", "title": y, "scale": {"zero": False}},
+                "y": {"field": "value", "type": "quantitative", "title": y, "scale": scale},
                 "color": colour,
                 "tooltip": [{"field": "series"}, {"field": "step"}, {"field": "value", "format": ".4g"}],
             },

@@ -217,9 +217,10 @@ def run_figures(files: RunFiles) -> dict[str, Figure]:
             metrics,
             {"train/loss": "train", "validation/loss": "validation"},
             title="Loss per completion token",
-            how_to_read="Nats; both fall while the model learns. Validation that turns up while train falls on is "
-            "memorising. The dashed line is the step whose weights were kept.",
+            how_to_read="Nats, logarithmic; both fall while the model learns. Validation that turns up while train "
+            "falls on is memorising. The dashed line is the step whose weights were kept.",
             y="loss",
+            is_log=True,
             best=files.complete.get("sft", {}).get("best_step"),
         )
         drawn["sft_rate"] = figures.lines(
