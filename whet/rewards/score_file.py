@@ -12,6 +12,7 @@ from whet.core.errors import DataError
 from whet.core.files import write_json_lines
 from whet.core.recipe import TemplateSettings
 from whet.core.records import Message, Origin, Prompt, Score
+from whet.rewards import REWARDS
 from whet.rewards.call import Verdict, call_reward
 from whet.rewards.combine import Scorer, total_score
 from whet.rewards.load import load_reward
@@ -70,7 +71,7 @@ def score_file(file: Path, rewards: Sequence[str], out: Path) -> ScoreSummary:
 
 
 def _judge(name: str) -> Judge:
-    if (Path(name) / "config.json").is_file():
+    if name not in REWARDS and (Path(name) / "config.json").is_file():
         return _learned(Path(name))
     function = load_reward(name)
 
