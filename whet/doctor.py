@@ -77,7 +77,10 @@ def _step() -> tuple[str, bool]:
     loss = -decoder.logprobs(batch).logprobs_BT.mean()
     loss.backward()
     took = time.perf_counter() - began
-    return f"whet:tiny, {decoder.kind} forward, loss {float(loss.detach()):.3f}, {1000 * took:.0f} ms", decoder.reason is None
+    return (
+        f"whet:tiny, {decoder.kind} forward, loss {float(loss.detach()):.3f}, {1000 * took:.0f} ms",
+        decoder.reason is None,
+    )
 
 
 CHECKS: dict[str, Callable[[], tuple[str, bool]]] = {

@@ -15,7 +15,7 @@ from whet.models.tiny import TINY_FOLDER
 from whet.tokens.batches import TokenGroup, flat_batch
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(TINY_FOLDER, tmp_path / "model"))
 
@@ -52,9 +52,17 @@ def test_refusals(folder: Path, tmp_path: Path) -> None:
     assert "no tokenizer" in refusal(folder)
     shutil.copy(tmp_path / "t", folder / "tokenizer.json")
     weights = load_file(folder / "model.safetensors")
-    save_file({**weights, "model.norm.weight": torch.full((128,), float("nan"))}, folder / "model.safetensors", {"format": "pt"})
+    save_file(
+        {**weights, "model.norm.weight": torch.full((128,), float("nan"))},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
     assert "model.norm.weight are not finite" in refusal(folder)
-    save_file({name: w for name, w in weights.items() if "layers.2" not in name}, folder / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: w for name, w in weights.items() if "layers.2" not in name},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
     assert "9 missing keys" in refusal(folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
@@ -70,7 +78,9 @@ def test_a_reward_model_is_what_transformers_says_it_is(tmp_path: Path) -> None:
     save_model(judge, loaded.tokenizer, tmp_path / "judge")
     theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "judge").eval()
     ours = Decoder(load_reward_model(str(tmp_path / "judge")).model)
-    group = TokenGroup(prompt_ids=(1, 74, 75), completions=((894, 67), (20, 21, 22, 2)), loss_masks=((True,) * 2, (True,) * 4))
+    group = TokenGroup(
+        prompt_ids=(1, 74, 75), completions=((894, 67), (20, 21, 22, 2)), loss_masks=((True,) * 2, (True,) * 4)
+    )
     found = ours.rewards(flat_batch([group]))
     with torch.no_grad():
         expected = [float(theirs(input_ids=torch.tensor([group.prompt_ids + ids])).logits) for ids in group.completions]

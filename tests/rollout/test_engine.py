@@ -48,7 +48,12 @@ def test_a_rollout_does_not_depend_on_its_company(sampler: Sampler, make_prompt:
     together = sampler.sample(prompts, samples=8, settings=settings, seeds=list(range(32)))
     alone = sampler.sample(prompts[2:3], samples=8, settings=settings, seeds=list(range(16, 24)))
     assert [r.completion_ids for r in together[16:24]] == [r.completion_ids for r in alone]
-    assert [(r.prompt.text, r.sample) for r in together[14:18]] == [(TEXTS[1], 6), (TEXTS[1], 7), (TEXTS[2], 0), (TEXTS[2], 1)]
+    assert [(r.prompt.text, r.sample) for r in together[14:18]] == [
+        (TEXTS[1], 6),
+        (TEXTS[1], 7),
+        (TEXTS[2], 0),
+        (TEXTS[2], 1),
+    ]
     assert len({r.completion_ids for r in alone}) > 1
 
 
@@ -62,3 +67,23 @@ def test_grouped_heads_and_other_families(small_model: PreTrainedModel, make_pro
     found = flat.sample(prompts, samples=3, settings=settings, seeds=seeds)
     expected = own.sample(prompts, samples=3, settings=settings, seeds=seeds)
     assert [r.completion_ids for r in found] == [r.completion_ids for r in expected]
+
+
+def test_a_completion_ends_where_the_models_context_ends(
+    small_model: PreTrainedModel, make_prompt: Callable[..., Prompt]
+) -> None:
+    small_model.resize_token_embeddings(900)
+    small_model.config.max_position_embeddings = 20
+    template = Template(load_tokenizer("whet:tiny"), TemplateSettings())
+    template.stop_ids = frozenset()
+    prompts = [make_prompt("3+4="), make_prompt("3+4=7 8")]
+    lengths = [len(template.prompt_ids(prompt)) for prompt in prompts]
+    for kind in ("flat", "padded"):
+        sampler = Sampler(small_model, template)
+        sampler.decoder.kind = kind  # type: ignore[assignment]
+        settings = SamplingSettings(temperature=1.0, max_completion_length=50)
+        for rollout, length in zip(
+            sampler.sample(prompts, samples=1, settings=settings, seeds=[5, 6]), lengths, strict=True
+        ):
+            assert len(rollout.completion_ids) == 20 - length
+            assert rollout.is_truncated

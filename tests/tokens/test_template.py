@@ -17,7 +17,7 @@ CHATML = (
 )
 
 
-@pytest.fixture()
+@pytest.fixture
 def tiny() -> PreTrainedTokenizerBase:
     return load_tokenizer("whet:tiny")
 

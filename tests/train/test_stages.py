@@ -133,13 +133,15 @@ def test_rows_too_long_are_dropped_with_a_reason(make_prompt: Callable[..., Prom
     groups, dropped = sft_groups(rows, template, max_length=40, completion_only_loss=True)
     assert len(groups) == 1
     assert [row.reason for row in dropped] == ["longer than max_length", "empty completion"]
+    _, beyond = sft_groups(rows[1:2], template, max_length=400, completion_only_loss=True, context=90)
+    assert [row.reason for row in beyond] == ["longer than the model's context"]
     whole, _ = sft_groups(rows[:1], template, max_length=40, completion_only_loss=False)
     assert whole[0].tokens == groups[0].tokens
     assert len(whole[0].prompt_ids) == 1
     with pytest.raises(TrainingStoppedError, match="2 of 3 rows were dropped"):
-        require_examples("sft", 1, {"longer than max_length": 2})
+        require_examples("sft", 1, {"longer than max_length": 2}, limit=0.1)
     with pytest.raises(TrainingStoppedError, match="no row is left"):
-        require_examples("sft", 0, {})
+        require_examples("sft", 0, {}, limit=0.1)
 
 
 def test_pairs_of_a_ranking(make_prompt: Callable[..., Prompt]) -> None:

@@ -156,6 +156,9 @@ class OptimizerSettings(Section):
             description="tokens that go through the model at once; lower it when memory runs out, the result stays the same"
         ),
     ] = 16384
+    max_dropped_share: Annotated[
+        Share, Field(description="stop when more than this share of the stage's rows had to be dropped")
+    ] = 0.1
     save_steps: Annotated[Count, Field(description="steps between checkpoints")] = 50
     save_total_limit: Annotated[Count, Field(description="checkpoints kept besides the best one")] = 2
 

@@ -20,7 +20,15 @@ from transformers import logging as transformers_logging
 from whet.core.errors import ModelError
 from whet.core.files import atomic_directory, file_sha256
 
-__all__ = ["LoadedModel", "load_model", "load_reward_model", "load_tokenizer", "resolve_model", "save_model"]
+__all__ = [
+    "LoadedModel",
+    "context_of",
+    "load_model",
+    "load_reward_model",
+    "load_tokenizer",
+    "resolve_model",
+    "save_model",
+]
 
 EMBEDDED = {"whet:tiny": Path(__file__).parent / "tiny_weights"}
 
@@ -33,6 +41,18 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     name: str
     fingerprint: str | None
+
+    @property
+    def context(self) -> int | None:
+        """The longest sequence that the model was made for, None when its config does not say."""
+        return context_of(self.model)
+
+
+def context_of(model: nn.Module) -> int | None:
+    """`max_position_embeddings` of the model's config."""
+    config: Any = model.config
+    limit = getattr(config, "max_position_embeddings", None)
+    return int(limit) if limit else None
 
 
 def resolve_model(name: str) -> str:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from whet.core.records import Prompt, Rollout
 from whet.models.decoder import Decoder
+from whet.models.load import context_of
 from whet.models.products import linear
 from whet.rollout.sampling import SamplingSettings, choose_tokens, uniforms
 from whet.tokens.batches import TokenGroup, flat_batch
@@ -32,9 +33,14 @@ class _Row:
 
     index: int
     prompt_ids: tuple[int, ...]
+    limit: int  # tokens it may have: the setting's, or what the model's context leaves
     ids: list[int]
     logprobs: list[float]
-    is_finished: bool = False
+    has_stopped: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        return self.has_stopped or len(self.ids) >= self.limit
 
 
 class Sampler:
@@ -57,12 +63,13 @@ class Sampler:
     ) -> list[Rollout]:
         """`samples` rollouts of each prompt, prompt-major (P x G), drawn with one seed per rollout.
 
-        `tick` is called with the number of completions that a batch has finished.
+        A completion ends with a stop token, at `max_completion_length`, or where the model's context ends. `tick` is
+        called with the number of completions that a batch has finished.
         """
         assert len(seeds) == len(prompts) * samples
         prompt_ids = [self.template.prompt_ids(prompt) for prompt in prompts]
         rows = [
-            _Row(index=p * samples + g, prompt_ids=ids, ids=[], logprobs=[])
+            _Row(index=p * samples + g, prompt_ids=ids, limit=self._room(ids, settings), ids=[], logprobs=[])
             for p, ids in enumerate(prompt_ids)
             for g in range(samples)
         ]
@@ -77,6 +84,11 @@ class Sampler:
                 tick(len(chunk))
         return [self._rollout(prompts[row.index // samples], row, samples) for row in rows]
 
+    def _room(self, prompt_ids: tuple[int, ...], settings: SamplingSettings) -> int:
+        context = context_of(self.decoder.model) or len(prompt_ids) + settings.max_completion_length
+        assert len(prompt_ids) < context, "a prompt as long as the model's context leaves no room for a completion"
+        return min(settings.max_completion_length, context - len(prompt_ids))
+
     def _rollout(self, prompt: Prompt, row: _Row, samples: int) -> Rollout:
         return Rollout(
             prompt=prompt,
@@ -85,15 +97,15 @@ class Sampler:
             completion_ids=tuple(row.ids),
             logprobs=tuple(row.logprobs),
             text=self.template.decode(row.ids),
-            finish="stop" if row.is_finished else "length",
+            finish="stop" if row.has_stopped else "length",
         )
 
     def _take(self, rows: Sequence[_Row], token_R: Tensor, logprob_R: Tensor) -> None:
         for row, token, logprob in zip(rows, token_R.tolist(), logprob_R.tolist(), strict=True):
-            if not row.is_finished:
+            if not row.is_done:
                 row.ids.append(token)
                 row.logprobs.append(logprob)
-                row.is_finished = token in self.template.stop_ids
+                row.has_stopped = token in self.template.stop_ids
 
     def _decode_flat(self, rows: Sequence[_Row], samples: int, settings: SamplingSettings, noise_RT: Tensor) -> None:
         cache, hidden_PC = self._prefill([row.prompt_ids for row in rows[::samples]], settings.max_completion_length)
@@ -104,14 +116,14 @@ class Sampler:
         for t in range(settings.max_completion_length):
             token_R, logprob_R = choose_tokens(self._logits(hidden_RC), noise_RT[:, t], settings)
             self._take(rows, token_R, logprob_R)
-            finished = sum(row.is_finished for row in rows)
-            if finished == len(rows) or t + 1 == settings.max_completion_length:
+            finished = sum(row.is_done for row in rows)
+            if finished == len(rows):
                 return
             if finished >= min(_LEAVE_TOGETHER, max(1, len(rows) // 2)):
-                kept_R = torch.tensor([r for r, row in enumerate(rows) if not row.is_finished], device=token_R.device)
+                kept_R = torch.tensor([r for r, row in enumerate(rows) if not row.is_done], device=token_R.device)
                 cache.keep(kept_R)
                 token_R, noise_RT = token_R[kept_R], noise_RT[kept_R]
-                rows = [row for row in rows if not row.is_finished]
+                rows = [row for row in rows if not row.is_done]
             hidden_RC = self._step(token_R, cache)
 
     def _logits(self, hidden_RC: Tensor) -> Tensor:
@@ -181,7 +193,7 @@ class Sampler:
             past = output.past_key_values
             token_R, logprob_R = choose_tokens(output.logits[:, -1], noise_RT[:, t], settings)
             self._take(rows, token_R, logprob_R)
-            if all(row.is_finished for row in rows):
+            if all(row.is_done for row in rows):
                 return
             ids_RL = token_R[:, None]
             mask_RL = torch.cat((mask_RL, mask_RL.new_ones(len(rows), 1)), dim=1)

@@ -44,10 +44,21 @@ def _dropped(prompt: Prompt, id_: str, reason: str, tokens: int) -> Dropped:
     return Dropped(id=id_, source=prompt.origin.source, row=prompt.origin.row, reason=reason, tokens=tokens)
 
 
+def _too_long(tokens: int, max_length: int, context: int | None) -> str | None:
+    if context is not None and tokens > context:
+        return "longer than the model's context"
+    return "longer than max_length" if tokens > max_length else None
+
+
 def sft_groups(
-    conversations: Sequence[Conversation], template: Template, *, max_length: int, completion_only_loss: bool
+    conversations: Sequence[Conversation],
+    template: Template,
+    *,
+    max_length: int,
+    completion_only_loss: bool,
+    context: int | None = None,
 ) -> tuple[list[TokenGroup], list[Dropped]]:
-    """One group of one completion per conversation; longer than `max_length` tokens, or nothing to train: dropped.
+    """One group of one completion per conversation; too long, or nothing to train: dropped.
 
     With `completion_only_loss` False everything after the first token is trained.
     """
@@ -57,8 +68,8 @@ def sft_groups(
         tokens = len(prompt_ids) + len(completion_ids)
         if not row.completion.strip():
             dropped.append(_dropped(row.prompt, row.id, "empty completion", tokens))
-        elif tokens > max_length:
-            dropped.append(_dropped(row.prompt, row.id, "longer than max_length", tokens))
+        elif reason := _too_long(tokens, max_length, context):
+            dropped.append(_dropped(row.prompt, row.id, reason, tokens))
         else:
             if not completion_only_loss:
                 prompt_ids, completion_ids = prompt_ids[:1], prompt_ids[1:] + completion_ids
@@ -68,7 +79,7 @@ def sft_groups(
 
 
 def preference_examples(
-    records: Sequence[Ranking | Comparison], template: Template, *, max_length: int
+    records: Sequence[Ranking | Comparison], template: Template, *, max_length: int, context: int | None = None
 ) -> tuple[list[PreferenceExample], list[Dropped]]:
     """One example per prompt with all its pairs, which go in together (Ouyang et al. 2022, section 3.5)."""
     examples, dropped = [], []
@@ -81,8 +92,8 @@ def preference_examples(
         pairs = tuple((a, b) for a, better in enumerate(ranks) for b, worse in enumerate(ranks) if better < worse)
         if not pairs:
             dropped.append(_dropped(row.prompt, row.id, "all completions are tied", tokens))
-        elif tokens > max_length:
-            dropped.append(_dropped(row.prompt, row.id, "longer than max_length", tokens))
+        elif reason := _too_long(tokens, max_length, context):
+            dropped.append(_dropped(row.prompt, row.id, reason, tokens))
         else:
             masks = tuple((True,) * len(completion) for completion in completions)
             group = TokenGroup(prompt_ids=prompt_ids, completions=completions, loss_masks=masks)
@@ -91,13 +102,15 @@ def preference_examples(
 
 
 def usable_prompts(
-    prompts: Sequence[Prompt], template: Template, *, max_prompt_length: int
+    prompts: Sequence[Prompt], template: Template, *, max_prompt_length: int, context: int | None = None
 ) -> tuple[list[Prompt], list[Dropped]]:
-    """The prompts that fit into `max_prompt_length` tokens."""
+    """The prompts that fit into `max_prompt_length` tokens and leave room in the model's context."""
     kept, dropped = [], []
     for prompt in prompts:
         tokens = len(template.prompt_ids(prompt))
-        if tokens > max_prompt_length:
+        if context is not None and tokens >= context:
+            dropped.append(_dropped(prompt, prompt.id, "as long as the model's context", tokens))
+        elif tokens > max_prompt_length:
             dropped.append(_dropped(prompt, prompt.id, "longer than max_prompt_length", tokens))
         else:
             kept.append(prompt)

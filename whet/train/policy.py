@@ -182,10 +182,13 @@ def train_policy(
     policy, reference = load_model(str(model), device=device), load_model(str(model), device=device)
     words = Template(policy.tokenizer, template)
     prompts, dropped = usable_prompts(
-        open_for_training(data_dir, "rl_train"), words, max_prompt_length=settings.max_prompt_length
+        open_for_training(data_dir, "rl_train"),
+        words,
+        max_prompt_length=settings.max_prompt_length,
+        context=policy.context,
     )
     counts = write_dropped(out, dropped)
-    require_examples("rl", len(prompts), counts)
+    require_examples("rl", len(prompts), counts, limit=settings.max_dropped_share)
     trainer = PolicyTrainer(
         settings, policy.model, reference.model, words, RewardSum(settings.rewards, learned=learned)
     )

@@ -104,9 +104,9 @@ def train_reward_model(
     loaded = load_model(str(model), device=device)
     words = Template(loaded.tokenizer, template)
     records = open_for_training(data_dir, "rm_train")
-    train, dropped = preference_examples(records, words, max_length=settings.max_length)
+    train, dropped = preference_examples(records, words, max_length=settings.max_length, context=loaded.context)
     counts = write_dropped(out, dropped)
-    require_examples("reward_model", len(train), counts)
+    require_examples("reward_model", len(train), counts, limit=settings.max_dropped_share)
     judge = reward_model_from(loaded, seed=seed_for(seed, "reward_head"))
     task = RewardModelTask(
         Decoder(judge),

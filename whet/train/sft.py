@@ -86,13 +86,17 @@ def train_sft(
 
     def groups(rows: Sequence[Conversation]) -> tuple[list[TokenGroup], list[Dropped]]:
         return sft_groups(
-            rows, words, max_length=settings.max_length, completion_only_loss=settings.completion_only_loss
+            rows,
+            words,
+            max_length=settings.max_length,
+            completion_only_loss=settings.completion_only_loss,
+            context=loaded.context,
         )
 
     train, dropped = groups(open_for_training(data_dir, "ft_train"))
     validation, dropped_validation = groups(open_for_training(data_dir, "ft_validation"))
     counts = write_dropped(out, [*dropped, *dropped_validation])
-    require_examples("sft", len(train), counts)
+    require_examples("sft", len(train) + len(validation), counts, limit=settings.max_dropped_share)
     write_example(out, train[0], words)
     task = SftTask(Decoder(loaded.model), train, validation, max_tokens=settings.max_tokens_per_micro_batch)
     summary = train_supervised(task, loaded.model, settings, seed=seed, out=out, progress=progress)

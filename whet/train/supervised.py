@@ -174,14 +174,15 @@ def _is_better(loss: float | None, best: float | None) -> bool:
     return math.isfinite(loss) and (best is None or loss < best)
 
 
-def require_examples(stage: str, examples: int, dropped: Mapping[str, int]) -> None:
-    """Stop before training on nothing, or on what is left when more than one row in twenty was dropped."""
+def require_examples(stage: str, examples: int, dropped: Mapping[str, int], *, limit: float) -> None:
+    """Stop before training on nothing, or on what is left when more than `limit` of the rows were dropped."""
     total = examples + sum(dropped.values())
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items())) or "none was given"
     if examples == 0:
         raise TrainingStoppedError(f"{stage}: no row is left to train on ({reasons}); see {stage}/dropped.jsonl")
-    if sum(dropped.values()) > 0.05 * total:
+    if sum(dropped.values()) > limit * total:
         raise TrainingStoppedError(
-            f"{stage}: {sum(dropped.values())} of {total} rows were dropped ({reasons}), more than 5 %; see "
-            f"{stage}/dropped.jsonl, then raise {stage}.max_length or mend the rows"
+            f"{stage}: {sum(dropped.values())} of {total} rows were dropped ({reasons}), more than "
+            f"{stage}.max_dropped_share = {limit:g}; see "
+            f"{stage}/dropped.jsonl, then mend the rows, or raise that share or the length limit"
         )
