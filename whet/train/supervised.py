@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from whet.train.guards import NonFiniteGuard, require_finite_weights
 from whet.train.schedule import learning_rate_at
 from whet.train.update import make_optimizer, update
 
-__all__ = ["SupervisedSummary", "SupervisedTask", "train_supervised"]
+__all__ = ["SupervisedSummary", "SupervisedTask", "require_examples", "rows_of_step", "train_supervised"]
 
 
 class SupervisedTask(Protocol):
@@ -68,14 +68,6 @@ class _Standing:
     skipped_steps: int = 0
     skipped_in_a_row: int = 0
 
-    def as_dict(self) -> dict[str, float | int | None]:
-        return {
-            "best_step": self.best_step,
-            "best_validation_loss": self.best_validation_loss,
-            "skipped_steps": self.skipped_steps,
-            "skipped_in_a_row": self.skipped_in_a_row,
-        }
-
 
 def rows_of_step(step: int, *, examples: int, batch_size: int, seed: int) -> list[int]:
     """Which examples step `step` (from 0) trains on: each epoch its own permutation, its last batch perhaps smaller.
@@ -88,6 +80,74 @@ def rows_of_step(step: int, *, examples: int, batch_size: int, seed: int) -> lis
     return [int(row) for row in order[place * batch_size : (place + 1) * batch_size]]
 
 
+class _Training:
+    """One stage under way: what a step needs, and how far it has come."""
+
+    def __init__(
+        self, task: SupervisedTask, model: nn.Module, settings: SftSettings | RewardModelSettings, *, seed: int
+    ) -> None:
+        self.task, self.model, self.settings, self.seed = task, model, settings, seed
+        self.per_epoch = math.ceil(task.examples / settings.batch_size)
+        self.steps = int(min(settings.num_train_epochs * self.per_epoch, settings.max_steps or math.inf))
+        self.eval_steps = settings.eval_steps if isinstance(settings, SftSettings) else self.steps
+        self.optimizer = make_optimizer(model, weight_decay=settings.weight_decay)
+        self.guard, self.standing = NonFiniteGuard(task.stage), _Standing()
+
+    def restore(self, checkpoints: Checkpoints, progress: Progress) -> int:
+        """How many steps are done already."""
+        restored = checkpoints.restore(self.model, self.optimizer)
+        if restored is None:
+            return 0
+        self.standing = _Standing(**restored.state)
+        self.guard.skipped_in_a_row = self.standing.skipped_in_a_row
+        progress.say(f"{self.task.stage}: going on after step {restored.step} of {self.steps}", *restored.skipped)
+        return restored.step
+
+    def update(self, step: int) -> dict[str, float | int | None]:
+        """One optimizer step (from 0) and its line of the log."""
+        began, settings = time.perf_counter(), self.settings
+        rate = learning_rate_at(
+            step,
+            steps=self.steps,
+            peak=settings.learning_rate,
+            warmup_ratio=settings.warmup_ratio,
+            kind=settings.lr_scheduler_type,
+        )
+        rows = rows_of_step(step, examples=self.task.examples, batch_size=settings.batch_size, seed=self.seed)
+        batches = self.task.micro_batches(rows)
+        stats = update(
+            self.model,
+            self.optimizer,
+            batches,
+            self.task.losses,
+            denominator=self.task.denominator(batches),
+            learning_rate=rate,
+            max_grad_norm=settings.max_grad_norm,
+        )
+        self.guard.watch(step + 1, stats)
+        self.standing.skipped_steps += not stats.is_applied
+        self.standing.skipped_in_a_row = self.guard.skipped_in_a_row
+        return {
+            "step": step + 1,
+            "epoch": round((step + 1) / self.per_epoch, 4),
+            "train/loss": stats.loss,
+            **self.task.metrics(),
+            "train/grad_norm": stats.grad_norm,
+            "train/learning_rate": rate,
+            "time/step_s": time.perf_counter() - began,
+        }
+
+    def validate(self, step: int, line: dict[str, float | int | None]) -> bool:
+        """Add the validation loss to the line; whether these are the best weights so far."""
+        loss = self.task.validate()
+        if loss is not None:
+            line["validation/loss"] = loss
+        is_best = _is_better(loss, self.standing.best_validation_loss)
+        if is_best:
+            self.standing.best_step, self.standing.best_validation_loss = step, loss
+        return is_best
+
+
 def train_supervised(
     task: SupervisedTask,
     model: nn.Module,
@@ -98,72 +158,26 @@ def train_supervised(
     progress: Progress,
 ) -> SupervisedSummary:
     """Train to the end, from the last whole checkpoint in `out` if any; leave the best weights in the model."""
-    per_epoch = math.ceil(task.examples / settings.batch_size)
-    steps = min(settings.num_train_epochs * per_epoch, settings.max_steps or math.inf)
-    steps = int(steps)
-    eval_steps = settings.eval_steps if isinstance(settings, SftSettings) else steps
-    optimizer = make_optimizer(model, weight_decay=settings.weight_decay)
+    training = _Training(task, model, settings, seed=seed)
     checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit)
-    log, guard, standing = MetricsLog(out / "metrics.jsonl"), NonFiniteGuard(task.stage), _Standing()
-    start = 0
-    if restored := checkpoints.restore(model, optimizer):
-        start, standing = restored.step, _Standing(**restored.state)
-        guard.skipped_in_a_row = standing.skipped_in_a_row
-        progress.say(f"{task.stage}: going on after step {start} of {steps}", *restored.skipped)
+    log, start = MetricsLog(out / "metrics.jsonl"), training.restore(checkpoints, progress)
     log.truncate_to(start)
-    with progress.bar(task.stage, total=steps, done=start) as bar:
-        for step in range(start, steps):
-            began = time.perf_counter()
-            rate = learning_rate_at(
-                step,
-                steps=steps,
-                peak=settings.learning_rate,
-                warmup_ratio=settings.warmup_ratio,
-                kind=settings.lr_scheduler_type,
-            )
-            batches = task.micro_batches(
-                rows_of_step(step, examples=task.examples, batch_size=settings.batch_size, seed=seed)
-            )
-            stats = update(
-                model,
-                optimizer,
-                batches,
-                task.losses,
-                denominator=task.denominator(batches),
-                learning_rate=rate,
-                max_grad_norm=settings.max_grad_norm,
-            )
-            guard.watch(step + 1, stats)
-            standing.skipped_steps += not stats.is_applied
-            standing.skipped_in_a_row = guard.skipped_in_a_row
-            line: dict[str, float | int | None] = {
-                "step": step + 1,
-                "epoch": round((step + 1) / per_epoch, 4),
-                "train/loss": stats.loss,
-                **task.metrics(),
-                "train/grad_norm": stats.grad_norm,
-                "train/learning_rate": rate,
-                "time/step_s": time.perf_counter() - began,
-            }
-            is_last, is_best = step + 1 == steps, False
-            if is_last or (step + 1) % eval_steps == 0:
-                validation_loss = task.validate()
-                if validation_loss is not None:
-                    line["validation/loss"] = validation_loss
-                is_best = _is_better(validation_loss, standing.best_validation_loss)
-                if is_best:
-                    standing.best_step, standing.best_validation_loss = step + 1, validation_loss
+    with progress.bar(task.stage, total=training.steps, done=start) as bar:
+        for step in range(start, training.steps):
+            line, done = training.update(step), step + 1
+            is_last = done == training.steps
+            is_best = (is_last or done % training.eval_steps == 0) and training.validate(done, line)
             log.write(line)
             bar.advance(line)
-            if is_last or is_best or (step + 1) % settings.save_steps == 0:
-                require_finite_weights(model, task.stage, step + 1)
-                checkpoints.save(step + 1, model, optimizer, standing.as_dict(), is_best=is_best)
+            if is_last or is_best or done % settings.save_steps == 0:
+                require_finite_weights(model, task.stage, done)
+                checkpoints.save(done, model, training.optimizer, asdict(training.standing), is_best=is_best)
     checkpoints.load_best(model)
     return SupervisedSummary(
-        steps=steps,
-        best_step=standing.best_step,
-        best_validation_loss=standing.best_validation_loss,
-        skipped_steps=standing.skipped_steps,
+        steps=training.steps,
+        best_step=training.standing.best_step,
+        best_validation_loss=training.standing.best_validation_loss,
+        skipped_steps=training.standing.skipped_steps,
     )
 
 
