@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def test_every_problem_at_once_with_its_line(tmp_path: Path) -> None:
 def test_unknown_key_inside_a_list_is_named(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("rl:\n  rewards:\n    - {name: answer, wieght: 2}\n")
-    assert problems(path) == ("r.yaml:3: rl.rewards.0.wieght: unknown key (got 2)",)
+    assert problems(path) == ("r.yaml:3: unknown key 'rl.rewards.0.wieght'; did you mean 'rl.rewards.0.weight'?",)
 
 
 def test_order_default_file_environment_flag(tmp_path: Path) -> None:
@@ -71,16 +72,126 @@ def test_scientific_numbers_of_yaml_are_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("seed: 1\nseed: 2\n", "r.yaml:2: key 'seed' stands twice, first in line r.yaml:1"),
+        ("seed: 1\nseed: 2\n", "r.yaml:2: key 'seed' stands twice, first in line 1"),
         ("a: &x [1]\nb: *x\n", "r.yaml:2: a YAML alias (*name); write the value out"),
-        ("- 1\n", "r.yaml:1: a recipe is a mapping of settings (got list)"),
+        ("- 1\n", "r.yaml:1: a recipe is a mapping of settings, name: value (got a list)"),
+        ("- [1]\n" * 60_000, "r.yaml: larger than 100 kB; a recipe is a short YAML or TOML file"),
+        ("[" * 3000, "r.yaml:1: nested deeper than 20 levels; no setting is"),
+        ("sft:\nseed: 1\n", "r.yaml:1: sft: nothing stands behind it; write a value, null, or {}"),
+        ("? [a]\n: 1\n", "r.yaml:1: a key that is no word; settings are written name: value"),
+        (
+            "a: !!python/name:os.system\n",
+            "r.yaml:1: a YAML tag (tag:yaml.org,2002:python/name:os.system); write the value out",
+        ),
+        ("seed: 1\n\0", "r.yaml:2: not valid YAML (special characters are not allowed)"),
         ("a: [1\n", "r.yaml:2: not valid YAML (expected ',' or ']', but got '<stream end>')"),
     ],
 )
 def test_unreadable_files(tmp_path: Path, text: str, expected: str) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(text)
+    assert [line.replace(str(path), path.name) for line in problems(path)] == [expected]
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_bytes(b"seed: 1\nname: \xff\n")
+    assert problems(tmp_path / "r.yaml") == ("r.yaml:2: not UTF-8; save the recipe as UTF-8 text",)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert problems(tmp_path / "pipe.yaml") == (
+        f"{tmp_path / 'pipe.yaml'}: not a file; a recipe is a YAML or TOML file",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sftt: {}", "unknown key 'sftt'; did you mean 'sft'?"),
+        ("sft: {Learning-Rate: 1}", "unknown key 'sft.Learning-Rate'; did you mean 'sft.learning_rate'?"),
+        ("sft: {lr: 1}", "unknown key 'sft.lr'; did you mean 'sft.learning_rate'?"),
+        ("rl: {max_steps: 1}", "unknown key 'rl.max_steps'; did you mean 'rl.steps'?"),
+        ("data: {rows: 1}", "unknown key 'data.rows'; did you mean 'data.arithmetic.rows'?"),
+        ("sft.seed: 1", "unknown key 'sft.seed'; write 'seed' in a section 'sft' of its own"),
+        ("sft: 3", "sft: is a section: its settings stand below it, each as name: value (got 3)"),
+        ("sft: {learning_rate: fast}", "sft.learning_rate: must be a number (got 'fast')"),
+        ("sft: {learning_rate: .nan}", "sft.learning_rate: must be a finite number (got nan)"),
+        ("sft: {batch_size: 4.5}", "sft.batch_size: must be a whole number (got 4.5)"),
+        ("seed: true", "seed: must be a number (got true)"),
+        ("seed: 1:30", "seed: must be a whole number (got '1:30')"),
+        ("seed: null", "seed: must be a whole number (got nothing)"),
+        ("name: 12", "name: must be text; put it in quotes (got 12)"),
+        (
+            "name: ../x",
+            "name: must be letters, digits, '.', '_' and '-', beginning with a letter or digit (got '../x')",
+        ),
+        ("data: {source: [a, 3]}", "data.source.1: must be text; put it in quotes (got 3)"),
+        (
+            "rl: {rewards: [answer]}",
+            "rl.rewards.0: must be a mapping, such as {name: answer, weight: 1.0} (got 'answer')",
+        ),
+        ("rl: {rewards: []}", "rl.rewards: must have at least 1 item"),
+        (
+            'sft: {"max_length\\e[31m\\n": 1}',
+            "unknown key 'sft.max_length\\x1b[31m\\n'; did you mean 'sft.max_length'?",
+        ),
+    ],
+)
+def test_each_kind_of_mistake_has_its_line(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    assert problems(path) == (f"r.yaml:1: {expected}",)
+
+
+def test_a_flood_of_problems_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("data: {source: [" + "3, " * 20_000 + "]}")
+    found = problems(path)
+    assert len(found) == 51
+    assert found[-1] == "and more; these are the first 50 problems"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("seed = \n", "r.toml:1: not valid TOML (Invalid value)"),
+        ("[sft]\nlearning_rte = 1\n", "r.toml:2: unknown key 'sft.learning_rte'; did you mean 'sft.learning_rate'?"),
+        ("sft = {seed = 1}\n", "r.toml:1: unknown key 'sft.seed'; did you mean 'seed'?"),
+        (
+            "[rl]\n[[rl.rewards]]\nname='answer'\n[[rl.rewards]]\nname=3\n",
+            "r.toml:5: rl.rewards.1.name: must be text; put it in quotes (got 3)",
+        ),
+    ],
+)
+def test_toml_has_lines_too(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
     assert problems(path) == (expected,)
+
+
+def test_a_flag_means_what_its_setting_takes() -> None:
+    overrides = {
+        "name": "12",
+        "data.config": "1e5",
+        "template.system": "Think: twice.",
+        "data.source": "[a, 3]",
+        "threads": "2",
+    }
+    assert problems(None, **overrides) == ("--data.source: data.source.1: must be text; put it in quotes (got 3)",)
+    recipe = load_recipe(None, overrides={**overrides, "data.source": "rows: 1.jsonl"}, environ={}).recipe
+    assert (recipe.name, recipe.threads, recipe.data.config) == ("12", 2, "1e5")
+    assert (recipe.template.system, recipe.data.source) == ("Think: twice.", "rows: 1.jsonl")
+    assert load_recipe(None, overrides={"data.config": "null"}, environ={}).recipe.data.config is None
+
+
+def test_a_mapping_changes_what_it_names_and_an_empty_one_adds_a_section(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("sft: {batch_size: 4, max_length: 99}\n")
+    loaded = load_recipe(path, overrides={"sft": {"batch_size": 5}, "rl": {}, "sft.max_steps": "null"}, environ={})
+    assert loaded.recipe.sft is not None
+    assert (loaded.recipe.sft.batch_size, loaded.recipe.sft.max_length) == (5, 99)
+    assert loaded.recipe.rl is not None
+    assert loaded.origins["sft.max_length"] == "r.yaml:1"
+    assert loaded.origins["sft.batch_size"] == "--sft"
+    assert load_recipe(path, overrides={"sft": "null"}, environ={}).recipe.sft is None
 
 
 def test_a_missing_file_suggests_a_neighbour(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
-"""From a YAML or TOML file, the environment, and flags to one valid recipe; every problem at once, each with its line.
+"""From a recipe file, the environment, and flags to one valid recipe; every problem at once, each with its line.
 
 Order: default < file < environment (`WHET_SFT__LEARNING_RATE=1e-4`) < flag or keyword (`--sft.learning-rate 1e-4`).
 """
 
+import difflib
+import functools
+import itertools
 import os
-import tomllib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +16,36 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from whet.core.errors import RecipeError, did_you_mean
+from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe
+from whet.core.recipe_text import read_recipe_file, read_value
+from whet.core.runlog import printable
 
-__all__ = ["LoadedRecipe", "field_table", "known_keys", "load_recipe"]
+__all__ = ["LoadedRecipe", "field_table", "json_schema", "known_keys", "load_recipe", "section_of", "shown_default"]
 
 _PREFIX = "WHET_"
 # Variables that configure the machine rather than a recipe.
 _NOT_SETTINGS = ("WHET_PRODUCTS",)
-_LARGEST_FILE = 1_000_000
+# What other trainers call a setting of ours.
+_CALLED_ELSEWHERE = {
+    "base_model": "model",
+    "cliprange": "epsilon",
+    "dataset": "source",
+    "epochs": "num_train_epochs",
+    "group_size": "num_generations",
+    "kl_coef": "beta",
+    "lr": "learning_rate",
+    "lr_scheduler": "lr_scheduler_type",
+    "max_new_tokens": "max_completion_length",
+    "max_seq_length": "max_length",
+    "model_name_or_path": "model",
+    "num_epochs": "num_train_epochs",
+    "per_device_train_batch_size": "batch_size",
+    "rl.batch_size": "prompts_per_step",
+    "rl.max_steps": "steps",
+    "rl.per_device_train_batch_size": "prompts_per_step",
+}
+_MOST_PROBLEMS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,50 +61,81 @@ def load_recipe(
 ) -> LoadedRecipe:
     """Read and merge; raises one `RecipeError` that lists every problem.
 
-    `overrides` has dotted keys; text values are read as YAML, so that `"1e-5"` is a number and `"[1, 4]"` a list.
+    `overrides` has dotted keys; text values mean what they would in the file, so `"1e-5"` is a number where a number is
+    wanted. A mapping for a section changes the settings it names and leaves the others; an empty one adds the section.
     """
-    values, origins = ({}, {}) if path is None else _read(path)
+    values, origins = ({}, {}) if path is None else read_recipe_file(path)
     problems: list[str] = []
     layers = (_from_environment(os.environ if environ is None else environ), _from_flags(overrides or {}))
     for layer in layers:
         for key, (value, origin) in layer.items():
             try:
-                _put(values, key.split("."), value)
+                origins = _put(values, key, value, origins, origin)
             except RecipeError as error:
                 problems.append(f"{origin}: {error}")
-            origins = {old: at for old, at in origins.items() if not old.startswith(f"{key}.")} | {key: origin}
-    problems += _unknown(values, origins)
+    file = "recipe" if path is None else path.name
+    problems += itertools.islice(_unknown(values, origins, file), _MOST_PROBLEMS + 1)
+    problems += _switches_for_numbers(values, origins, file)
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        problems += _explained(error, origins, str(path or "recipe"))
-        raise RecipeError(problems) from error
+        problems += itertools.islice(_explained(error, origins, file), _MOST_PROBLEMS + 1)
+        raise RecipeError(_lines(problems)) from error
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(_lines(problems))
     return LoadedRecipe(recipe=recipe, origins=origins)
 
 
-def known_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> dict[str, Any]:
+def _lines(problems: Sequence[str]) -> list[str]:
+    """One terminal line each, in the order of the file's lines, and not a flood of them."""
+    lines = [printable(problem, limit=1000).replace("\n", "\\n") for problem in problems]
+    lines.sort(key=lambda line: int(found[1]) if (found := re.match(r"[^:]*:(\d+): ", line)) else 0)
+    more = [f"and more; these are the first {_MOST_PROBLEMS} problems"] if len(lines) > _MOST_PROBLEMS else []
+    return lines[:_MOST_PROBLEMS] + more
+
+
+@functools.cache
+def known_keys() -> Mapping[str, Any]:
     """Every dotted key of the schema with its pydantic field, sections included."""
-    keys: dict[str, Any] = {}
+    return dict(_keys(Recipe, ""))
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
-        keys[prefix + name] = field
-        if (section := _section(field.annotation)) is not None:
-            keys |= known_keys(section, f"{prefix}{name}.")
-    return keys
+        yield prefix + name, field
+        if (section := section_of(field.annotation)) is not None:
+            yield from _keys(section, f"{prefix}{name}.")
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section class behind `X` or `X | None`; lists of sections are values."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate if annotation is candidate or type(None) in get_args(annotation) else None
+    return None
+
+
+def shown_default(field: Any) -> str:
+    """A field's default as one would write it in the file."""
+    default = _plain(field.get_default(call_default_factory=True))
+    return yaml.safe_dump(default, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
 
 
 def field_table() -> str:
     """The settings as a Markdown table: name, default, what it does."""
     lines = ["| setting | default | what it does |", "| --- | --- | --- |"]
     for key, field in known_keys().items():
-        if _section(field.annotation) is not None:
-            lines.append(f"| **{key}** | | {field.description} |")
-            continue
-        default = field.get_default(call_default_factory=True)
-        shown = yaml.safe_dump(_plain(default), default_flow_style=True).removesuffix("...\n").strip()
-        lines.append(f"| `{key}` | `{shown}` | {field.description} |".replace("||", "\\|\\|"))
+        what = re.sub(r"[|<]", r"\\\g<0>", field.description)
+        if section_of(field.annotation) is not None:
+            lines.append(f"| **{key}** | | {what} |")
+        else:
+            lines.append(f"| `{key}` | `{shown_default(field)}` | {what} |")
     return "\n".join(lines) + "\n"
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as JSON Schema, for editors: `# yaml-language-server: $schema=whet.schema.json` atop a recipe."""
+    return Recipe.model_json_schema()
 
 
 def _plain(value: Any) -> Any:
@@ -89,186 +144,179 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
-    """The section class behind `X` or `X | None`; lists of sections are values."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate if annotation is candidate or type(None) in get_args(annotation) else None
-    return None
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses aliases and a key given twice, and keeps the line of every key."""
-
-    def __init__(self, stream: str, name: str) -> None:
-        super().__init__(stream)
-        self.file = name
-        self.lines: dict[str, str] = {}
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-            line = event.start_mark.line + 1
-            raise RecipeError(f"{self.file}:{line}: a YAML alias (*name); write the value out")
-        return super().compose_node(parent, index)
-
-
-def _yaml_value(loader: _Loader, node: Any, path: str) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key, line = str(loader.construct_object(key_node)), key_node.start_mark.line + 1
-            full = f"{path}.{key}" if path else key
-            if key in result:
-                raise RecipeError(
-                    f"{loader.file}:{line}: key {full!r} stands twice, first in line {loader.lines[full]}"
-                )
-            loader.lines[full] = f"{loader.file}:{line}"
-            result[key] = _yaml_value(loader, value_node, full)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        for place, item in enumerate(node.value):
-            loader.lines[f"{path}.{place}"] = f"{loader.file}:{item.start_mark.line + 1}"
-        return [_yaml_value(loader, item, f"{path}.{place}") for place, item in enumerate(node.value)]
-    return _number(loader.construct_object(node))
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-5 as text; it is a number here."""
-    if isinstance(value, str) and value[:1] in "+-.0123456789" and "e" in value.lower():
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise RecipeError(f"{path}: larger than 1 MB; a recipe is a short YAML or TOML file")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        near = [file.name for suffix in ("*.yaml", "*.yml", "*.toml") for file in path.parent.glob(suffix)]
-        raise RecipeError(f"{path}: no such recipe{did_you_mean(path.name, near)}") from None
-    except IsADirectoryError:
-        raise RecipeError(f"{path}: a folder; give the recipe file in it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read ({error}); a recipe is a UTF-8 YAML or TOML file") from error
-    if path.suffix == ".toml":
-        return _read_toml(path, text)
-    loader = _Loader(text, path.name)
-    try:
-        node = loader.get_single_node()
-        value = {} if node is None else _yaml_value(loader, node, "")
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise RecipeError(f"{path.name}{line}: not valid YAML ({getattr(error, 'problem', error)})") from error
-    if not isinstance(value, dict):
-        raise RecipeError(f"{path.name}:1: a recipe is a mapping of settings (got {type(value).__name__})")
-    return value, loader.lines
-
-
-def _read_toml(path: Path, text: str) -> tuple[dict[str, Any], dict[str, str]]:
-    try:
-        value = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path.name}: not valid TOML ({error})") from error
-    lines, table = {}, ""
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if stripped.startswith("[") and not stripped.startswith("[["):
-            table = stripped.strip("[]").strip() + "."
-            lines[table[:-1]] = f"{path.name}:{number}"
-        elif "=" in stripped and not stripped.startswith("#"):
-            lines[table + stripped.split("=", 1)[0].strip()] = f"{path.name}:{number}"
-    return value, lines
-
-
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
     found = {}
     for variable, text in sorted(environ.items()):
         if variable.startswith(_PREFIX) and variable not in _NOT_SETTINGS:
             key = variable.removeprefix(_PREFIX).lower().replace("__", ".")
-            found[key] = (_parsed(text), f"environment {variable}")
+            found[key] = (_meant(key, text), f"environment {variable}")
     return found
 
 
 def _from_flags(overrides: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
-    return {
-        key.replace("-", "_"): (_parsed(value) if isinstance(value, str) else value, f"--{key.replace('_', '-')}")
-        for key, value in overrides.items()
-    }
+    found = {}
+    for given, value in overrides.items():
+        key = given.replace("-", "_")
+        found[key] = (_meant(key, value), f"--{key.replace('_', '-')}")
+    return found
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return _number(yaml.safe_load(text)) if text.strip() else text
-    except yaml.YAMLError:
-        return text
+def _meant(key: str, value: Any) -> Any:
+    """A text's value. Where the setting is a text it stays one: `--name 12`, `--template.system "Think: twice."`."""
+    if not isinstance(value, str):
+        return value
+    field = known_keys().get(key)
+    kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+    if str in kinds and not (value == "null" and type(None) in kinds):
+        is_list = value.startswith("[") and len(kinds) > 1
+        return read_value(value) if is_list else value
+    return read_value(value)
 
 
-def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
+def _put(values: dict[str, Any], key: str, value: Any, origins: Mapping[str, str], origin: str) -> dict[str, str]:
+    """Set a dotted key in the nested values; gives the origins that hold afterwards."""
+    *sections, name = key.split(".")
     place = values
-    for name in path[:-1]:
-        if place.get(name) is None:
-            place[name] = {}
-        place = place[name]
+    for section in sections:
+        if place.get(section) is None:
+            place[section] = {}
+        place = place[section]
         if not isinstance(place, dict):
-            raise RecipeError(f"{'.'.join(path)}: {name} is a single value, not a section")
-    place[path[-1]] = value
+            raise RecipeError(f"{key}: {section} is a single value, not a section")
+    known = known_keys().get(key)
+    if isinstance(value, Mapping) and known is not None and section_of(known.annotation) is not None:
+        if not isinstance(place.get(name), dict):
+            place[name] = {}
+        for inner, item in value.items():
+            origins = _put(values, f"{key}.{inner}", item, origins, origin)
+        return dict(origins)
+    place[name] = value
+    return {old: at for old, at in origins.items() if not old.startswith(f"{key}.")} | {key: origin}
 
 
-def _unknown(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[str]:
+def _unknown(values: Mapping[str, Any], origins: Mapping[str, str], file: str) -> Iterator[str]:
     known = known_keys()
-    for key in _leaves(values):
-        if key not in known:
-            name = key.rsplit(".", 1)[-1]
-            elsewhere = [other for other in known if other.rsplit(".", 1)[-1] == name]
-            hint = f"; did you mean {elsewhere[0]!r}?" if elsewhere else did_you_mean(key, _near(key, known))
-            yield f"{origins.get(key, 'recipe')}: unknown key {key!r}{hint}"
+    for path, _ in _leaves(values):
+        key = ".".join(path)
+        where = _where(key, origins, file)
+        if any("." in name for name in path):
+            section, _, name = key.rpartition(".")
+            yield f"{where}: unknown key {key!r}; write {name!r} in a section {section!r} of its own"
+        elif key not in known:
+            yield f"{where}: unknown key {key!r}{_hint(key, values)}"
 
 
-def _near(key: str, known: Mapping[str, Any]) -> list[str]:
-    """The keys of the same section, or all when the section itself is unknown."""
-    section = key.rpartition(".")[0]
-    siblings = [other for other in known if other.rpartition(".")[0] == section]
-    return siblings or list(known)
+def _hint(key: str, values: Mapping[str, Any]) -> str:
+    """The likeliest known key: the same name in the same section, a like one there, the same name elsewhere."""
+    section, _, name = key.rpartition(".")
+    name = name.lower().replace("-", "_")
+    name = _CALLED_ELSEWHERE.get(f"{section}.{name}", _CALLED_ELSEWHERE.get(name, name))
+    known = list(known_keys())
+    siblings = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
+    elsewhere = [other for other in known if other.rpartition(".")[2] == name]
+    elsewhere.sort(key=lambda other: not isinstance(values.get(other.partition(".")[0]), Mapping))
+    near = difflib.get_close_matches(name, siblings, n=1, cutoff=0.7)
+    if name in siblings:
+        return f"; did you mean {siblings[name]!r}?"
+    if near or elsewhere:
+        return f"; did you mean {(siblings[near[0]] if near else elsewhere[0])!r}?"
+    far = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if far:
+        return f"; did you mean {far[0]!r}?"
+    return f"; known in {section}: {', '.join(siblings)}" if section else f"; known: {', '.join(siblings)}"
 
 
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def _leaves(values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The names on the way to each value, and the value; an unknown section counts as one value."""
     known = known_keys()
-    for key, value in values.items():
-        full = prefix + str(key)
-        if isinstance(value, Mapping) and full in known and _section(known[full].annotation) is not None:
-            yield from _leaves(value, f"{full}.")
+    for name, value in values.items():
+        path = (*above, str(name))
+        field = known.get(".".join(path))
+        if isinstance(value, Mapping) and field is not None and section_of(field.annotation) is not None:
+            yield from _leaves(value, path)
         else:
-            yield full
+            yield path, value
+
+
+def _switches_for_numbers(values: Mapping[str, Any], origins: Mapping[str, str], file: str) -> Iterator[str]:
+    """`seed: true` would pass as 1."""
+    known = known_keys()
+    for path, value in _leaves(values):
+        key = ".".join(path)
+        if isinstance(value, bool) and key in known:
+            kinds = (known[key].annotation, *get_args(known[key].annotation))
+            if bool not in kinds and (int in kinds or float in kinds):
+                yield f"{_where(key, origins, file)}: {key}: must be a number (got {str(value).lower()})"
 
 
 def _explained(error: ValidationError, origins: Mapping[str, str], file: str) -> Iterator[str]:
     problems = error.errors()
-    places = [problem["loc"] for problem in problems]
-    for problem in problems:
-        if any(other[: len(problem["loc"])] == problem["loc"] and other != problem["loc"] for other in places):
+    places = [_place(problem["loc"]) for problem in problems]
+    sections = {place[:depth] for place in places for depth in range(len(place))}
+    said = set()
+    for problem, place in zip(problems, places, strict=True):
+        is_inside_list = any(isinstance(part, int) for part in place)
+        if problem["type"] == "extra_forbidden" and not is_inside_list:
+            continue  # named by `_unknown`, with a suggestion
+        if place in sections and place:
             continue  # a list whose items are wrong is reported by its items
-        if problem["type"] == "extra_forbidden" and "." not in str(problem["loc"][-1]):
-            inside_list = any(isinstance(part, int) for part in problem["loc"])
-            if not inside_list:
-                continue  # named by `_unknown`, with a suggestion
-        key = ".".join(str(part) for part in problem["loc"] if part not in ("str", "tuple[str, ...]"))
-        where = next((origins[at] for at in _upwards(key) if at in origins), Path(file).name)
-        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should ")
-        if problem["type"] == "extra_forbidden":
-            message = "unknown key"
-        got = problem["input"]
-        shown = f" (got {got!r})" if isinstance(got, str | int | float | bool | None) and "got" not in message else ""
-        start = "must " if problem["msg"].startswith("Input should") else ""
-        yield f"{where}: {key}: {start}{message}{shown}" if key else f"{where}: {start}{message}"
+        key = ".".join(map(str, place))
+        if key in said:
+            continue  # each alternative of a union complains
+        said.add(key)
+        where = _where(key, origins, file)
+        if is_inside_list and problem["type"] == "extra_forbidden":
+            yield f"{where}: unknown key {key!r}{_hint_in_list(place)}"
+        else:
+            yield f"{where}: {f'{key}: ' if key else ''}{_message(problem)}"
 
 
-def _upwards(key: str) -> Iterator[str]:
+def _hint_in_list(place: Sequence[int | str]) -> str:
+    """As `_hint`, for a key of an item of a list of sections, such as `rl.rewards.0.wieght`."""
+    *above, _, name = place
+    items = get_args(known_keys()[".".join(map(str, above))].annotation)[0]
+    near = difflib.get_close_matches(str(name), items.model_fields, n=1, cutoff=0.6)
+    section = ".".join(map(str, place[:-1]))
+    return f"; did you mean {f'{section}.{near[0]}'!r}?" if near else f"; known: {', '.join(items.model_fields)}"
+
+
+def _place(loc: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Where a problem is, without pydantic's names of the alternatives of a union."""
+    return tuple(part for part in loc if isinstance(part, int) or (part.isidentifier() and part != "str"))
+
+
+def _message(problem: Any) -> str:
+    kind, got, context = problem["type"], problem["input"], problem.get("ctx") or {}
+    plain = str(problem["msg"]).removeprefix("Value error, ").replace("Input should", "must")
+    messages = {
+        "missing": "is missing",
+        "model_type": "is a section: its settings stand below it, each as name: value",
+        "tuple_type": "must be a list, such as [1, 2]",
+        "too_short": f"must have at least {context.get('min_length')} item",
+        "string_type": "must be text; put it in quotes",
+        "string_pattern_mismatch": "must be letters, digits, '.', '_' and '-', beginning with a letter or digit",
+        "string_too_short": "must not be empty",
+        "int_parsing": "must be a whole number",
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_parsing": "must be a number",
+        "float_type": "must be a number",
+        "bool_parsing": "must be true or false",
+        "bool_type": "must be true or false",
+    }
+    message: str = messages.get(kind, plain)
+    if kind == "model_type" and problem["loc"] and isinstance(problem["loc"][-1], int):
+        message = "must be a mapping, such as {name: answer, weight: 1.0}"
+    if kind == "missing" or "got" in message or not isinstance(got, str | int | float | None):
+        return message
+    shown = "nothing" if got is None else str(got).lower() if isinstance(got, bool) else repr(got)
+    return f"{message} (got {printable(shown, limit=80)})"
+
+
+def _where(key: str, origins: Mapping[str, str], file: str) -> str:
+    """The origin of the key, or of the nearest section around it that has one."""
     while key:
-        yield key
+        if key in origins:
+            return origins[key]
         key = key.rpartition(".")[0]
+    return file
