@@ -6,10 +6,14 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from whet.core.errors import RunFolderError
-from whet.core.recipe import Recipe, SftSettings
-from whet.core.runfolder import RunFolder
+from whet.core.recipe import DataSettings, Recipe, SftSettings, TemplateSettings
+from whet.core.recipe_text import read_yaml
+from whet.core.runfolder import RunFolder, resolved_yaml
 
 HOLD = """
 import sys, time
@@ -62,3 +66,43 @@ def test_the_folder_holds_no_path_and_no_variable(tmp_path: Path, monkeypatch: p
     text = "".join(path.read_text() for path in (tmp_path / "r").rglob("*") if path.is_file())
     assert "canary-secret" not in text
     assert str(tmp_path) not in text
+
+
+def test_a_damaged_folder_is_refused_by_name(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "r", Recipe()) as folder:
+        folder.mark_complete("data", {})
+    (tmp_path / "r" / "resolved.yaml").write_text("seed: [")
+    with pytest.raises(RunFolderError, match=r"r/resolved\.yaml: damaged or edited \(resolved\.yaml:1: not valid YAML"):
+        RunFolder(tmp_path / "r", Recipe())
+
+
+def test_a_place_that_cannot_be_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunFolderError, match=r"file/r: cannot make the run folder \(Not a directory\)"):
+        RunFolder(tmp_path / "file" / "r", Recipe())
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / ".lock").symlink_to(tmp_path / "file")
+    with pytest.raises(RunFolderError, match="r: cannot be written to"):
+        RunFolder(tmp_path / "r", Recipe())
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_resolved_says_where_a_list_came_from() -> None:
+    text = resolved_yaml(
+        Recipe(data=DataSettings(source=("a", "b"))).model_dump(mode="json"), {"data.source": "x.yaml:2"}
+    )
+    assert "  source: [a, b]  # x.yaml:2\n" in text
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.text() | st.just("a\u2028b\n"),
+)
+def test_any_text_survives_in_resolved_yaml(source: list[str], system: str, origin: str) -> None:
+    settings = Recipe(data=DataSettings(source=tuple(source)), template=TemplateSettings(system=system)).model_dump(
+        mode="json"
+    )
+    text = resolved_yaml(settings, {"data.source": origin, "template.system": origin})
+    assert read_yaml(text, "resolved.yaml")[0] == settings
+    assert yaml.safe_load(text) == settings

@@ -18,11 +18,13 @@ from typing import Any
 
 import yaml
 
-from whet.core.errors import RunFolderError
+from whet.core.errors import RecipeError, RunFolderError
 from whet.core.files import read_json, write_json, write_text
 from whet.core.recipe import Recipe, Stage
+from whet.core.recipe_text import read_value, read_yaml
+from whet.core.runlog import printable
 
-__all__ = ["RunFolder", "flatten"]
+__all__ = ["RunFolder", "environment", "flatten", "resolved_yaml"]
 
 PACKAGES = ("whet", "torch", "transformers", "tokenizers", "datasets", "safetensors", "numpy", "scipy", "pydantic")
 # Settings that say where a run is computed, not what it computes: they may change between two starts.
@@ -86,13 +88,23 @@ class RunFolder:
         write_json(self.folder(stage) / "complete.json", dict(summary))
 
     def _take_lock(self) -> int:
-        handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.path}: cannot be written to ({error.strerror}); choose another --run"
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
             os.close(handle)
             raise RunFolderError(f"{self.path}: in use by {holder}; wait for it, or choose another --run") from None
+        except OSError as error:
+            os.close(handle)
+            raise RunFolderError(
+                f"{self.path}: this file system has no locks ({error.strerror}); choose a --run on another"
+            ) from error
         os.truncate(handle, 0)
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         return handle
@@ -105,7 +117,7 @@ class RunFolder:
         resolved = self.path / "resolved.yaml"
         now = self.recipe.model_dump(mode="json")
         if resolved.exists() and self._has_work():
-            before = yaml.safe_load(resolved.read_text(encoding="utf-8"))
+            before = _settings_of(resolved)
             differing = list(_differences(before, now))
             if differing:
                 shown = "".join(f"\n  {line}" for line in differing)
@@ -121,8 +133,18 @@ class RunFolder:
                 "choose another --run"
             )
         write_json(self.path / "environment.json", environment())
-        write_text(self.path / "recipe.yaml", yaml.safe_dump(self.recipe.model_dump(mode="json", exclude_unset=True)))
+        asked = self.recipe.model_dump(mode="json", exclude_unset=True)
+        write_text(self.path / "recipe.yaml", yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
         write_text(resolved, resolved_yaml(now, origins))
+
+
+def _settings_of(resolved: Path) -> dict[str, Any]:
+    try:
+        return read_yaml(resolved.read_text(encoding="utf-8"), resolved.name)[0]
+    except (RecipeError, UnicodeDecodeError) as error:
+        raise RunFolderError(
+            f"{resolved}: damaged or edited ({error}), so nobody can tell whose folder it is; choose another --run"
+        ) from error
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -134,15 +156,29 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
 
 def resolved_yaml(settings: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     """Every setting with where its value came from as a comment; it loads again as a recipe."""
-    lines = ["# Every setting of this run; the comment says where a value came from (nothing: the default).\n"]
-    path: list[str] = []
-    for line in yaml.safe_dump(dict(settings), sort_keys=False, width=1000).splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        name = line.strip().split(":", 1)[0]
-        path = [*path[:depth], name]
-        origin = origins.get(".".join(path))
-        lines.append(f"{line}  # {origin}\n" if origin and not line.endswith(":") else f"{line}\n")
-    return "".join(lines)
+    head = "# Every setting of this run; the comment says where a value came from (nothing: the default).\n"
+    return head + "".join(_resolved_lines(settings, origins, ""))
+
+
+def _resolved_lines(settings: Mapping[str, Any], origins: Mapping[str, str], above: str) -> Iterator[str]:
+    indent = "  " * above.count(".")
+    for name, value in settings.items():
+        key = above + name
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{name}:\n"
+            yield from _resolved_lines(value, origins, f"{key}.")
+        else:
+            origin = printable(origins.get(key, "")).replace("\n", "\\n")
+            yield f"{indent}{name}: {_on_one_line(value)}{f'  # {origin}' if origin else ''}\n"
+
+
+def _on_one_line(value: Any) -> str:
+    """A value as YAML without a line break, which this reader and YAML 1.1's read alike."""
+    options: dict[str, Any] = {"default_flow_style": True, "width": 10**9, "sort_keys": False, "allow_unicode": True}
+    text = str(yaml.safe_dump(value, **options)).removesuffix("...\n").strip()
+    if "\n" not in text and read_value(text) == value:
+        return text
+    return str(yaml.safe_dump(value, default_style='"', **options)).strip()
 
 
 def environment() -> dict[str, Any]:

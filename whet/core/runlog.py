@@ -15,8 +15,12 @@ from whet.core.files import append_json_line, read_json_lines, write_text
 __all__ = ["Bar", "MetricsLog", "Progress", "printable"]
 
 
+# Controls, formats (bidirectional overrides among them), surrogates, private, unassigned; line and paragraph separators.
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
 def printable(text: str, *, limit: int | None = None) -> str:
-    """Text that a model wrote, safe for a terminal: control and format characters become their escapes.
+    """Text that a stranger wrote, safe for a terminal: control, format and odd line-break characters become escapes.
 
     >>> printable("a\\x1b[31mb")
     'a\\\\x1b[31mb'
@@ -24,7 +28,7 @@ def printable(text: str, *, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return "".join(
-        char if char == "\n" or unicodedata.category(char)[0] != "C" else char.encode("unicode_escape").decode()
+        char.encode("unicode_escape").decode() if char != "\n" and unicodedata.category(char) in _UNSAFE else char
         for char in text
     )
 
