@@ -15,7 +15,7 @@ from whet.core.files import append_json_line, read_json_lines, write_text
 __all__ = ["Bar", "MetricsLog", "Progress", "printable"]
 
 
-# Controls, formats (bidirectional overrides among them), surrogates, private, unassigned; line and paragraph separators.
+# Controls, formats (bidirectional overrides too), surrogates, private, unassigned; line and paragraph separators.
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
