@@ -97,9 +97,9 @@ def test_the_layout_is_that_of_most_rows_and_others_are_rejected(tmp_path: Path)
     [
         ("empty.jsonl", b"", "no rows"),
         ("rows.txt", b"hello", "unknown ending '.txt'"),
-        ("rows.jsonl", gzip.compress(b"{}"), "gzip-compressed, but its name does not end in .gz"),
+        ("rows.jsonl", gzip.compress(b"{}", mtime=0), "gzip-compressed, but its name does not end in .gz"),
         ("rows.jsonl.gz", b"{}\n", "named .gz, but not gzip-compressed"),
-        ("cut.jsonl.gz", gzip.compress(b"{}" * 5000)[:-20], "cut or damaged"),
+        ("cut.jsonl.gz", gzip.compress(b"{}" * 5000, mtime=0)[:-20], "cut or damaged"),
         ("rows.jsonl", "\ufeff{}".encode("utf-16"), "UTF-16"),
         ("rows.json", b'{"a": 1', "not valid JSON"),
         ("rows.json", b"3", "a list of rows was expected"),

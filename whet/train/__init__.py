@@ -1,0 +1,1 @@
+"""The update, checkpoints and guards, and the loops that use them. Opens training purposes only."""
