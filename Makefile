@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# A build of torch for the processor alone is several gigabytes smaller where an index offers one: set TORCH to name it.
-TORCH ?= torch
+# The version that the docs' figures were measured with, installed first so that nothing else chooses one.
+TORCH ?= torch==2.13.0
 
 .PHONY: demo test install install-test clean
 

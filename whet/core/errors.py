@@ -5,7 +5,6 @@
     ├── DataError            a file or a row cannot be used (also ValueError)
     ├── ModelError           a model or tokenizer folder cannot be used (also ValueError)
     ├── RunFolderError       the run folder is in use, belongs to another recipe, or is damaged (also OSError)
-    ├── MissingExtraError    a feature needs an optional package (also ImportError)
     └── TrainingStoppedError the run cannot learn: no trained tokens, no variance, non-finite (also ArithmeticError)
 
 The command line prints a WhetError as its one line and exits with 2; a TrainingStoppedError exits with 1, because the
@@ -16,7 +15,6 @@ from collections.abc import Sequence
 
 __all__ = [
     "DataError",
-    "MissingExtraError",
     "ModelError",
     "RecipeError",
     "RunFolderError",
@@ -48,13 +46,6 @@ class ModelError(WhetError, ValueError):
 
 class RunFolderError(WhetError, OSError):
     """A run folder that is in use, made by another recipe, or damaged; names the folder."""
-
-
-class MissingExtraError(WhetError, ImportError):
-    """A feature whose optional package is absent; the text ends with the exact install command."""
-
-    def __init__(self, feature: str, package: str, extra: str) -> None:
-        super().__init__(f"{feature} needs the package {package!r}; install it with: pip install 'whet[{extra}]'")
 
 
 class TrainingStoppedError(WhetError, ArithmeticError):
