@@ -114,7 +114,12 @@ def _say_results(path: Path, *, as_json: bool) -> None:
     results = path / "evaluation" / "results.json"
     if as_json:
         print(json.dumps({"run": str(path), "results": read_json(results) if results.exists() else None}))
-    elif (path / "report.html").exists():
+        return
+    if results.exists():
+        from whet.evaluate.run import result_lines
+
+        print("\n".join(result_lines(read_json(results))))
+    if (path / "report.html").exists():
         print(f"report: {path / 'report.html'}")
 
 
@@ -125,6 +130,8 @@ def _stage(arguments: Sequence[str], run: Path | None, stage: Stage, *, quiet: b
         recipe = Recipe.model_validate({**loaded.recipe.model_dump(exclude_unset=True), section: {}})
         loaded = LoadedRecipe(recipe=recipe, origins=loaded.origins)
     path = _run(loaded, run, stage, quiet=quiet)
+    if stage == "evaluation":
+        _say_results(path, as_json=False)
     print(f"{stage}: {path / stage}")
 
 

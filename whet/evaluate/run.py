@@ -29,7 +29,7 @@ from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
 from whet.tokens.template import Template
 
-__all__ = ["evaluate_stages", "summarise"]
+__all__ = ["evaluate_stages", "result_lines", "summarise"]
 
 Item = dict[str, Any]
 
@@ -63,7 +63,6 @@ def evaluate_stages(
         )
     results |= {"confidence": settings.confidence, "manifest": manifest_hash(data_dir)}
     write_json(out / "results.json", results)
-    _say(results, progress)
     return {"prompts": len(items) // max(1, len(models)), "stages": list(models)}
 
 
@@ -213,11 +212,21 @@ def _compared(a: str, b: str, on: str, by: Mapping[str, Mapping[str, Item]], con
     }
 
 
-def _say(results: Mapping[str, Any], progress: Progress) -> None:
-    for stage, sets in results["stages"].items():
-        for name in [name for name in ("in_distribution", "final") if name in sets][:1]:
-            rate = sets[name]
-            progress.say(
-                f"{stage:>5}: {rate['accuracy']:6.1%} of {rate['n']} unseen prompts ({name}), "
-                f"{results['confidence']:.0%} interval {rate['low']:.1%} to {rate['high']:.1%}"
-            )
+def result_lines(results: Mapping[str, Any]) -> list[str]:
+    """What a person wants to read last: each stage's accuracy, and what the last stage gained, with intervals."""
+    name = "in_distribution" if "in_distribution" in results["stages"]["base"] else "final"
+    confidence = f"{results['confidence']:.0%}"
+    lines = [
+        f"{stage:>5}: {sets[name]['accuracy']:6.1%} of {sets[name]['n']} unseen prompts ({name.replace('_', ' ')}), "
+        f"{confidence} interval {sets[name]['low']:.1%} to {sets[name]['high']:.1%}"
+        for stage, sets in results["stages"].items()
+        if name in sets
+    ]
+    last = [pair for pair in results["comparisons"] if pair["on"] == name and (pair["a"], pair["b"]) != ("base", "rl")]
+    for pair in last[-1:]:
+        lines.append(
+            f"{pair['a']} -> {pair['b']}: {100 * pair['difference']:+.1f} points, {confidence} interval "
+            f"{100 * pair['low']:+.1f} to {100 * pair['high']:+.1f}; {pair['wins']} won, {pair['losses']} lost, "
+            f"p = {pair['p_value']:.2g}"
+        )
+    return lines
