@@ -118,7 +118,11 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
 def shown_default(field: Any) -> str:
     """A field's default as one would write it in the file."""
     default = _plain(field.get_default(call_default_factory=True))
-    return yaml.safe_dump(default, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+    return (
+        str(yaml.safe_dump(default, default_flow_style=True, width=10_000, sort_keys=False))
+        .removesuffix("...\n")
+        .strip()
+    )
 
 
 def field_table() -> str:
