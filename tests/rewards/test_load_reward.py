@@ -47,6 +47,7 @@ def test_files_of_the_same_name_are_different_modules(tmp_path: Path) -> None:
         (tmp_path / folder / "mine.py").write_text(f"def f(completion):\n    return {value}\n")
     rewards = [load_reward(f"{tmp_path}/{folder}/mine.py:f") for folder in "ab"]
     assert [reward("x") for reward in rewards] == [1.0, 2.0]
+    assert rewards[0].__module__ != rewards[1].__module__
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,8 @@ def test_closeness(given: str, known: str, credit: float) -> None:
         ("<answer>5</answer>", False),
         ("<answer>5</answer><think>a</think>", False),
         ("<think></think><answer>5</answer>", False),
+        ("<think> </think><answer>5</answer>", False),
+        ("<think>a</think><answer>\n</answer>", False),
         ("<think>a</think><answer>5</answer> and more", False),
         ("<think>a</think><think>b</think><answer>5</answer>", False),
         ("<think>a<answer>1</answer></think><answer>5</answer>", False),

@@ -48,7 +48,7 @@ def group_advantages(rewards_PG: Tensor, *, scale: Literal["group", "none"], eps
     if scale == "group":
         deviation_P1 = (centred_PG.square().sum(-1, keepdim=True) / (count_P1 - 1).clamp_min(1)).sqrt()
         centred_PG = centred_PG / (deviation_P1 + epsilon)
-    return torch.where(has_signal_P1 & is_scored_PG, centred_PG, 0.0)
+    return torch.where(has_signal_P1, centred_PG, 0.0)
 
 
 def policy_ratio(logprobs_BT: Tensor, old_logprobs_BT: Tensor) -> Tensor:
@@ -126,6 +126,6 @@ class Grpo:
         return TokenLosses(
             losses_BT=losses_BT * self.token_weights(mask_BT),
             ratio_BT=torch.where(mask_BT, policy_ratio(logprobs_BT.detach(), old_logprobs_BT), 0.0),
-            is_clipped_BT=is_clipped_BT & mask_BT,
+            is_clipped_BT=is_clipped_BT,
             kl_BT=kl_BT.detach(),
         )
