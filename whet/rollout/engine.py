@@ -4,6 +4,7 @@ Legend: P prompt, G completion of the same prompt, R row being decoded, H key/va
 V vocabulary.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +181,8 @@ class Sampler:
         mask_RL = torch.tensor(
             [[0] * (longest - len(r.prompt_ids)) + [1] * len(r.prompt_ids) for r in rows], device=device
         )
+        # transformers 5.24 calls it `cache`, those before it `past_key_values`.
+        name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
         past = None
         for t in range(settings.max_completion_length):
             position_RL = (mask_RL.cumsum(-1) - 1).clamp_min(0)[:, -ids_RL.shape[1] :]
@@ -187,10 +190,10 @@ class Sampler:
                 input_ids=ids_RL,
                 attention_mask=mask_RL,
                 position_ids=position_RL,
-                past_key_values=past,
                 use_cache=True,
+                **{name: past},
             )
-            past = output.past_key_values
+            past = getattr(output, name)
             token_R, logprob_R = choose_tokens(output.logits[:, -1], noise_RT[:, t], settings)
             self._take(rows, token_R, logprob_R)
             if all(row.is_done for row in rows):
