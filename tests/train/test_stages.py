@@ -16,7 +16,7 @@ from whet.core.recipe import (
     SftSettings,
     TemplateSettings,
 )
-from whet.core.records import Conversation, Prompt, Ranking
+from whet.core.records import Comparison, Conversation, Prompt, Ranking
 from whet.core.runlog import Progress
 from whet.data.prepare import prepare
 from whet.models.load import load_tokenizer
@@ -149,6 +149,9 @@ def test_pairs_of_a_ranking(make_prompt: Callable[..., Prompt]) -> None:
     ranking = Ranking(prompt=make_prompt(), completions=("a", "b", "c"), ranks=(1, 0, 1))
     examples, _ = preference_examples([ranking], template, max_length=50)
     assert examples[0].pairs == ((1, 0), (1, 2))
+    comparison = Comparison(prompt=make_prompt(), chosen="a", rejected="b", margin=1.5)
+    examples, _ = preference_examples([comparison], template, max_length=50)
+    assert (examples[0].pairs, examples[0].margin) == (((0, 1),), 1.5)
 
 
 def test_each_epoch_sees_every_row_once_and_a_step_is_pure(make_prompt: Callable[..., Prompt]) -> None:

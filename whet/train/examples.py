@@ -38,6 +38,7 @@ class PreferenceExample:
 
     group: TokenGroup
     pairs: tuple[tuple[int, int], ...]
+    margin: float = 0.0  # by how much the better one is better, where a comparison says so
 
 
 def _dropped(prompt: Prompt, id_: str, reason: str, tokens: int) -> Dropped:
@@ -86,6 +87,7 @@ def preference_examples(
     for row in records:
         texts = row.completions if isinstance(row, Ranking) else (row.chosen, row.rejected)
         ranks = row.ranks if isinstance(row, Ranking) else (0, 1)
+        margin = 0.0 if isinstance(row, Ranking) else row.margin or 0.0
         prompt_ids = template.prompt_ids(row.prompt)
         completions = tuple(template.completion_ids(text) for text in texts)
         tokens = len(prompt_ids) + max(map(len, completions))
@@ -97,7 +99,7 @@ def preference_examples(
         else:
             masks = tuple((True,) * len(completion) for completion in completions)
             group = TokenGroup(prompt_ids=prompt_ids, completions=completions, loss_masks=masks)
-            examples.append(PreferenceExample(group=group, pairs=pairs))
+            examples.append(PreferenceExample(group=group, pairs=pairs, margin=margin))
     return examples, dropped
 
 

@@ -190,7 +190,11 @@ def train_policy(
     counts = write_dropped(out, dropped)
     require_examples("rl", len(prompts), counts, limit=settings.max_dropped_share)
     trainer = PolicyTrainer(
-        settings, policy.model, reference.model, words, RewardSum(settings.rewards, learned=learned)
+        settings,
+        policy.model,
+        reference.model,
+        words,
+        RewardSum(settings.rewards, learned=learned, max_completion_length=settings.max_completion_length),
     )
     optimizer = make_optimizer(policy.model, weight_decay=settings.weight_decay)
     checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit)

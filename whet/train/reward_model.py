@@ -31,6 +31,7 @@ class PairBatch:
     flat: FlatBatch
     better: Tensor
     worse: Tensor
+    margin_N: Tensor
 
 
 class RewardModelTask:
@@ -59,16 +60,18 @@ class RewardModelTask:
         return [self._pairs([by_group[id(group)] for group in piece]) for piece in pieces]
 
     def _pairs(self, examples: Sequence[PreferenceExample]) -> PairBatch:
-        better, worse, first = [], [], 0
+        better, worse, margins, first = [], [], [], 0
         for example in examples:
             better += [first + a for a, _ in example.pairs]
             worse += [first + b for _, b in example.pairs]
+            margins += [example.margin] * len(example.pairs)
             first += len(example.group.completions)
         device = self.decoder.device
         return PairBatch(
             flat=flat_batch([example.group for example in examples], device=device),
             better=torch.tensor(better, device=device),
             worse=torch.tensor(worse, device=device),
+            margin_N=torch.tensor(margins, device=device),
         )
 
     def denominator(self, batches: Sequence[PairBatch]) -> float:
@@ -78,7 +81,9 @@ class RewardModelTask:
         rewards_B = self.decoder.rewards(batch.flat)
         chosen_N, rejected_N = rewards_B[batch.better], rewards_B[batch.worse]
         self._margins.append((chosen_N - rejected_N).detach())
-        return bradley_terry_losses(chosen_N, rejected_N, center_coefficient=self.center_coefficient)
+        return bradley_terry_losses(
+            chosen_N, rejected_N, center_coefficient=self.center_coefficient, margin_N=batch.margin_N
+        )
 
     def metrics(self) -> Mapping[str, float]:
         margins_N = torch.cat(self._margins)
