@@ -7,8 +7,8 @@
 Importing whet imports no torch; the verbs do when they are called.
 """
 
-from whet.api import Run, evaluate, reward_model, rl, run, sft
+from whet.api import Run, evaluate, reward_model, rl, run, score, sft
 from whet.core.errors import WhetError
 
-__all__ = ["Run", "WhetError", "evaluate", "reward_model", "rl", "run", "sft"]
+__all__ = ["Run", "WhetError", "evaluate", "reward_model", "rl", "run", "score", "sft"]
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
 """The same verbs in Python, with the recipe's own names: `whet.sft(model=..., data=..., learning_rate=1e-4)`."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from whet.core.recipe import Stage
 from whet.core.recipe_file import known_keys, load_recipe
 from whet.core.runfolder import RunFolder, flatten
 
-__all__ = ["Run", "evaluate", "reward_model", "rl", "run", "sft"]
+__all__ = ["Run", "evaluate", "reward_model", "rl", "run", "score", "sft"]
 
 # Keywords of a single stage that stand outside its section of the recipe.
 _COMMON = ("name", "seed", "model", "device", "threads")
@@ -102,6 +102,17 @@ def evaluate(
     return _go(recipe, "evaluation", _in_section("evaluate", settings), run, quiet=quiet)
 
 
+def score(file: str | Path, *, reward: str | Sequence[str], out: str | Path) -> list[dict[str, Any]]:
+    """Any reward over a file of completions: a dict per row, in order, which `out` holds too.
+
+    `whet.score("completions.jsonl", reward=["answer", "format"], out="scores.jsonl")`
+    """
+    from whet.rewards.score_file import score_file
+
+    score_file(Path(file), [reward] if isinstance(reward, str) else list(reward), Path(out))
+    return list(read_json_lines(Path(out)))
+
+
 def _in_section(section: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Bare names belong to the stage's section; `data` may be a source's name."""
     known, flat = known_keys(), dict[str, Any]()
@@ -117,6 +128,12 @@ def _in_section(section: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return flat | (placed if section not in flat else {})
 
 
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_without_paths(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def _go(
     recipe: str | Path | None,
     last: Stage | None,
@@ -126,9 +143,9 @@ def _go(
     quiet: bool,
 ) -> Run:
     given = dict(settings)
-    if isinstance(given.get("data"), str | Path):
-        given["data"] = {"source": str(given["data"])}
-    overrides = {key: str(value) if isinstance(value, Path) else value for key, value in flatten(given).items()}
+    if isinstance(given.get("data"), str | Path | list | tuple):
+        given["data"] = {"source": given["data"]}
+    overrides = {key: _without_paths(value) for key, value in flatten(given).items()}
     loaded = load_recipe(None if recipe is None else Path(recipe), overrides=overrides)
     path = Path(folder) if folder is not None else Path("runs") / loaded.recipe.name
     with RunFolder(path, loaded.recipe, origins=loaded.origins) as opened:

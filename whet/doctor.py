@@ -1,16 +1,22 @@
 """Whether this machine is ready, found out by doing."""
 
+import importlib.util
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 
 from whet.core.runfolder import environment
 
 __all__ = ["examine"]
+
+# An optional package that stands for each extra.
+EXTRAS = {"test": "pytest", "peers": "trl"}
 
 
 def examine() -> bool:
@@ -25,7 +31,7 @@ def examine() -> bool:
         healthy = healthy and is_fine
         mark = "[green]ok[/]  " if is_fine else "[red]bad[/] "
         console.print(f"{mark} [bold]{name:<12}[/]", end=" ")
-        console.print(text, markup=False)
+        console.print(text, markup=False, soft_wrap=True)
     return healthy
 
 
@@ -41,18 +47,34 @@ def _processor() -> tuple[str, bool]:
     from whet.models.products import chosen_products
 
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{os.cpu_count()} processors, {capability}, matrix products by {chosen_products()}", True
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = torch.get_num_threads()
+    return f"{usable} processors, {capability}, {threads} threads, matrix products by {chosen_products()}", True
 
 
 def _memory() -> tuple[str, bool]:
-    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    gigabytes = pages * size / 2**30
+    """The machine's, or what a container is allowed of it."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    allowed = limit.read_text().strip() if limit.is_file() else "max"
+    gigabytes = min(total, int(allowed) if allowed.isdecimal() else total) / 2**30
     return f"{gigabytes:.1f} GiB (the demo needs 2)", gigabytes >= 2
 
 
 def _disk() -> tuple[str, bool]:
+    """Free space where runs/ would be, tried with a real file."""
     free = shutil.disk_usage(".").free / 2**30
-    return f"{free:.1f} GiB free here", free >= 0.5
+    with tempfile.NamedTemporaryFile(dir="."):
+        return f"{free:.1f} GiB free here", free >= 0.5
+
+
+def _extras() -> tuple[str, bool]:
+    """What is not needed but used where it is there."""
+    found = [extra for extra, module in EXTRAS.items() if importlib.util.find_spec(module) is not None]
+    missing = [f"whet[{extra}]" for extra in EXTRAS if extra not in found]
+    return "; ".join(
+        [f"installed: {', '.join(found) or 'none'}", *([f"to be had: {', '.join(missing)}"] if missing else [])]
+    ), True
 
 
 def _gpu() -> tuple[str, bool]:
@@ -89,5 +111,6 @@ CHECKS: dict[str, Callable[[], tuple[str, bool]]] = {
     "memory": _memory,
     "disk": _disk,
     "gpu": _gpu,
+    "extras": _extras,
     "a real step": _step,
 }

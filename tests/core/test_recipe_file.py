@@ -128,6 +128,11 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
             "rl: {rewards: [answer]}",
             "rl.rewards.0: must be a mapping, such as {name: answer, weight: 1.0} (got 'answer')",
         ),
+        (
+            "rl: {minibatches: 9}",
+            "rl: minibatches is 9, but a step has only 8 prompts, whose groups stay whole; "
+            "lower minibatches or raise prompts_per_step",
+        ),
         ("rl: {rewards: []}", "rl.rewards: must have at least 1 item"),
         (
             'sft: {"max_length\\e[31m\\n": 1}',

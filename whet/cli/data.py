@@ -39,7 +39,7 @@ def _data_dir(folder: Path) -> Path:
 
 
 @data_app.command(name="check")
-def data_check(folder: Path, *, quiet: Quiet = False) -> None:
+def data_check(folder: Path, /, *, quiet: Quiet = False) -> None:
     """Prove from the files alone that no cluster straddles and nothing was altered; exit code 1 when not."""
     from whet.data.check import check
 
@@ -55,7 +55,7 @@ def data_check(folder: Path, *, quiet: Quiet = False) -> None:
 
 
 @data_app.command(name="view")
-def data_view(folder: Path, *, purpose: str = "ft_train", cluster: str | None = None, count: int = 5) -> None:
+def data_view(folder: Path, /, *, purpose: str = "ft_train", cluster: str | None = None, count: int = 5) -> None:
     """Rows of a purpose, or of one cluster side by side with what differs marked.
 
     Parameters
@@ -71,7 +71,7 @@ def data_view(folder: Path, *, purpose: str = "ft_train", cluster: str | None = 
 
 
 @data_app.command(name="trace")
-def data_trace(folder: Path, wanted: str, *, count: int = 5) -> None:
+def data_trace(folder: Path, wanted: str, /, *, count: int = 5) -> None:
     """Where a row and its near copies went, by the id of a row, prompt or cluster, or by text."""
     from whet.data.view import as_text, trace
 
@@ -84,7 +84,7 @@ def data_trace(folder: Path, wanted: str, *, count: int = 5) -> None:
 
 
 @data_app.command(name="contamination")
-def data_contamination(train: Path, *, against: Path, as_json: Json = False) -> None:
+def data_contamination(train: Path, /, *, against: Path, as_json: Json = False) -> None:
     """The rows of a training file that a benchmark file holds too: the same, nearly, or as a template."""
     from whet.data.contamination import contamination
 

@@ -12,8 +12,11 @@ from whet.cli.app import Json, Quiet, StageName, app, existing_run, tokens_app
 __all__ = ["chat", "compare", "rollouts", "score", "tokens_compare", "tokens_view"]
 
 
+AtLeastOne = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))]
+
+
 @app.command
-def rollouts(run: Path, *, step: int | None = None, count: int = 3, as_json: Json = False) -> None:
+def rollouts(run: Path, /, *, step: int | None = None, count: AtLeastOne = 3, as_json: Json = False) -> None:
     """What the policy wrote in a step: the best and the worst, with the parts of their reward and their advantage.
 
     Parameters
@@ -30,7 +33,7 @@ def rollouts(run: Path, *, step: int | None = None, count: int = 3, as_json: Jso
 
 
 @app.command
-def compare(a: Path, b: Path, *, stage: StageName | None = None, as_json: Json = False) -> None:
+def compare(a: Path, b: Path, /, *, stage: StageName | None = None, as_json: Json = False) -> None:
     """Two runs on the prompts that both were asked: paired differences with intervals.
 
     Parameters
@@ -47,10 +50,12 @@ def compare(a: Path, b: Path, *, stage: StageName | None = None, as_json: Json =
 @app.command
 def score(
     file: Path,
+    /,
     *,
     reward: Annotated[list[str], cyclopts.Parameter(consume_multiple=False)],
     out: Path,
     quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Any reward over a file of completions: one JSON line per row, in order.
 
@@ -66,18 +71,21 @@ def score(
     from whet.rewards.score_file import score_file
 
     summary = score_file(file, reward, out)
-    if not quiet:
+    if as_json:
+        print(json.dumps({"rows": summary.rows, "scored": summary.scored, "mean": summary.mean}))
+    elif not quiet:
         print(f"{summary.scored} of {summary.rows} rows scored, mean {summary.mean_text}; {out}")
 
 
 @app.command
 def chat(
     run: Path,
+    /,
     *,
     stage: StageName | None = None,
     prompt: str | None = None,
-    temperature: float = 0.0,
-    max_completion_length: int = 256,
+    temperature: Annotated[float, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=0))] = 0.0,
+    max_completion_length: AtLeastOne = 256,
 ) -> None:
     """Talk to a run's model: the last stage it has, or the one named.
 
@@ -100,7 +108,7 @@ def chat(
 
 
 @tokens_app.command(name="view", usage="whet tokens view TEXT [--model NAME] [--completion TEXT]")
-def tokens_view(text: str, *, model: str = "whet:tiny", completion: str | None = None) -> None:
+def tokens_view(text: str, /, *, model: str = "whet:tiny", completion: str | None = None) -> None:
     """The tokens of a prompt, and with --completion which of them are trained."""
     from whet.core.recipe import TemplateSettings
     from whet.models.load import load_tokenizer
@@ -112,7 +120,7 @@ def tokens_view(text: str, *, model: str = "whet:tiny", completion: str | None =
 
 @tokens_app.command(name="compare", usage="whet tokens compare TEXT --model NAME --model NAME ...")
 def tokens_compare(
-    text: str, *, model: Annotated[tuple[str, ...], cyclopts.Parameter(consume_multiple=False)] = ("whet:tiny",)
+    text: str, /, *, model: Annotated[tuple[str, ...], cyclopts.Parameter(consume_multiple=False)] = ("whet:tiny",)
 ) -> None:
     """The same text through several tokenizers: how many tokens each needs, and where it cuts.
 

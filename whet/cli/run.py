@@ -127,7 +127,7 @@ def evaluate(*recipe: Settings, options: RunOptions = PLAIN) -> None:
 
 
 @app.command
-def report(run: Path) -> None:
+def report(run: Path, /) -> None:
     """Draw a run's report again from its folder."""
     from whet.report.page import write_report
 

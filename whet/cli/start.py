@@ -32,18 +32,26 @@ def plan(*recipe: Settings, as_json: Json = False) -> None:
 
 
 @app.command
-def init(kind: Literal["demo", "sft", "reward-model", "grpo"], *, out: Path | None = None) -> None:
-    """Write a commented recipe to start from; - as --out prints it.
+def init(
+    kind: Literal["demo", "sft", "reward-model", "grpo"],
+    /,
+    *,
+    out: Path | None = None,
+    to_terminal: Annotated[bool, cyclopts.Parameter(name="--print", negative="")] = False,
+) -> None:
+    """Write a commented recipe to start from.
 
     Parameters
     ----------
     out
         KIND.yaml when not given; a file that exists is never overwritten.
+    to_terminal
+        Print it instead.
     """
     from whet.starters import starter
 
     text, path = starter(kind), out or Path(f"{kind}.yaml")
-    if str(path) == "-":
+    if to_terminal:
         print(text, end="")
         return
     try:

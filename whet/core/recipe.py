@@ -90,7 +90,8 @@ class SizeSettings(Section):
             return self
         if any(value != int(value) for value in values):
             raise ValueError(
-                f"must be either whole numbers of rows or ratios with a sum of at most 1 (got a sum of {sum(values):g})"
+                f"must be either whole numbers of rows or ratios with a sum of at most 1 (got a sum of {sum(values):g}); "
+                "a size that is not given keeps its ratio, so give all eight numbers of rows"
             )
         return self
 
@@ -259,6 +260,15 @@ class RlSettings(OptimizerSettings):
     max_dead_steps: Annotated[
         Count, Field(description="stop after this many steps in a row in which no group had any reward variance")
     ] = 20
+
+    @model_validator(mode="after")
+    def _groups_for_every_minibatch(self) -> "RlSettings":
+        if self.minibatches > self.prompts_per_step:
+            raise ValueError(
+                f"minibatches is {self.minibatches}, but a step has only {self.prompts_per_step} prompts, "
+                "whose groups stay whole; lower minibatches or raise prompts_per_step"
+            )
+        return self
 
 
 class EvaluateSettings(Section):
