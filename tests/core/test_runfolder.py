@@ -46,7 +46,10 @@ def test_another_recipe_is_refused_by_what_differs(tmp_path: Path) -> None:
         folder.mark_complete("data", {})
     with pytest.raises(RunFolderError) as caught:
         RunFolder(tmp_path / "r", Recipe(seed=2, sft=SftSettings()))
-    assert "seed: 1 in the folder, 2 now" in str(caught.value)
+    lines = str(caught.value).splitlines()
+    assert "  seed: 1 in the folder, 2 now" in lines
+    assert "  sft: None in the folder, nothing now" in lines
+    assert "  sft.batch_size: nothing in the folder, 16 now" in lines
     RunFolder(tmp_path / "r", Recipe(seed=1, name="renamed", device="cpu")).close()
 
 
@@ -92,6 +95,12 @@ def test_resolved_says_where_a_list_came_from() -> None:
         Recipe(data=DataSettings(source=("a", "b"))).model_dump(mode="json"), {"data.source": "x.yaml:2"}
     )
     assert "  source: [a, b]  # x.yaml:2\n" in text
+
+
+def test_a_setting_of_several_lines_stands_on_one() -> None:
+    settings = Recipe(template=TemplateSettings(system="Think.\n\nThen answer.")).model_dump(mode="json")
+    text = resolved_yaml(settings, {"template.system": "x.yaml:2"})
+    assert '  system: "Think.\\n\\nThen answer."  # x.yaml:2\n' in text
 
 
 @given(

@@ -26,7 +26,7 @@ def test_what_is_not_finite_is_null_and_named(tmp_path: Path) -> None:
 
 def test_model_text_cannot_drive_the_terminal() -> None:
     assert printable("a\x1b[2Jb\u202ec\n") == "a\\x1b[2Jb\\u202ec\n"
-    assert printable("a\u2028\x85\ud800é") == "a\\u2028\\x85\\ud800é"
+    assert printable("a\u2028\u2029\x85\ud800é") == "a\\u2028\\u2029\\x85\\ud800é"
     assert printable("abcdef", limit=4) == "abc…"
 
 

@@ -150,8 +150,9 @@ def _settings_of(resolved: Path) -> dict[str, Any]:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     old, new = flatten(before), flatten(now)
     for key in sorted(old.keys() | new.keys()):
-        if key not in _WHERE and old.get(key) != new.get(key):
-            yield f"{key}: {old.get(key)!r} in the folder, {new.get(key)!r} now"
+        if key not in _WHERE and (key not in old or key not in new or old[key] != new[key]):
+            was, becomes = (repr(flat[key]) if key in flat else "nothing" for flat in (old, new))
+            yield printable(f"{key}: {was} in the folder, {becomes} now", limit=400)
 
 
 def resolved_yaml(settings: Mapping[str, Any], origins: Mapping[str, str]) -> str:
