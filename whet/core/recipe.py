@@ -4,9 +4,12 @@ A stage runs when its section stands in the recipe. Names follow TRL's where the
 description is its only documentation; `--help` and the docs table print it.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from whet.core.records import Purpose
 
 __all__ = [
     "STAGES",
@@ -102,9 +105,21 @@ class DataSettings(Section):
     source: Annotated[
         str | tuple[str, ...],
         Field(
-            description="whet:arithmetic, a file (.jsonl .json .csv .tsv .parquet, also .gz), a folder, or a hub id; several are mixed"
+            description="whet:arithmetic, a file (.jsonl .json .csv .tsv .parquet .arrow, the text ones also .gz and .zst), a folder, or a hub id; several are mixed"
         ),
     ] = "whet:arithmetic"
+    weights: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...] | None,
+        Field(
+            description="relative share of rows from each source when several are mixed; the others are thinned by hash to keep it. Without it every row of each is taken"
+        ),
+    ] = None
+    columns: Annotated[
+        Mapping[str, str],
+        Field(
+            description="which column is what, where a source names them otherwise: {question: Problem, answer: Solution}"
+        ),
+    ] = Field(default_factory=dict)
     config: Annotated[str | None, Field(description="configuration of a hub data set, such as main")] = None
     split: Annotated[str, Field(description="split of a hub data set")] = "train"
     preferences: Annotated[
@@ -121,6 +136,60 @@ class DataSettings(Section):
         ),
     ] = "think"
     sizes: Annotated[SizeSettings, Field(description="rows or ratios for the eight purposes")] = SizeSettings()
+    pinned: Annotated[
+        Mapping[Purpose, str],
+        Field(
+            description="sources that are a purpose's rows as they are, such as a published test set: {final: test.jsonl}; rows like theirs go nowhere else"
+        ),
+    ] = Field(default_factory=dict)
+    earlier: Annotated[
+        str | None, Field(description="a folder prepared earlier; rows that were in it keep their purposes")
+    ] = None
+    stratify: Annotated[
+        tuple[str, ...],
+        Field(
+            description="columns whose values every purpose shall have in the same proportions; length stands for the prompt's length"
+        ),
+    ] = ()
+    time: Annotated[
+        str | None,
+        Field(
+            description="column with a date or number: evaluation purposes take the newest rows, training none that is later"
+        ),
+    ] = None
+    group: Annotated[
+        str | None,
+        Field(description="column whose rows of one value are never parted, such as a document or an author"),
+    ] = None
+    long_tail: Annotated[
+        Literal["auto", "off"],
+        Field(
+            description="auto: rows that bring no slice are searched for rare words, templates, lengths and sources, which final then mixes in"
+        ),
+    ] = "auto"
+    out_of_distribution: Annotated[
+        tuple[str, ...],
+        Field(description="sources, or column=value, whose rows are only ever evaluated, as a slice of final"),
+    ] = ()
+    near_duplicates: Annotated[
+        Literal["drop", "keep"],
+        Field(
+            description="drop: of near duplicates with the same numbers and answer inside a purpose one is kept; rows that are merely alike are never parted, and never dropped"
+        ),
+    ] = "drop"
+    paraphrase: Annotated[
+        str,
+        Field(
+            description="words: rephrased prompts are found by their rare words and numbers; off; or a sentence encoder by name (needs whet[embed])"
+        ),
+    ] = "words"
+    benchmarks: Annotated[
+        tuple[str, ...],
+        Field(description="benchmark files or folders; rows that hold one of their questions leave every purpose"),
+    ] = ()
+    workers: Annotated[
+        Rows, Field(description="0: this process; more: that many workers of Ray Data (needs whet[ray]), the same bits")
+    ] = 0
     max_rejected_share: Annotated[Share, Field(description="stop when more than this share of the rows is refused")] = (
         0.05
     )
