@@ -170,7 +170,7 @@ def _appearance(text: str, rng: random.Random) -> str:
     if way == 2:
         return text.translate({ord("0") + digit: 0xFF10 + digit for digit in range(10)})
     if way == 3:
-        places = sorted(rng.sample(range(1, len(text)), 6), reverse=True)
+        places = sorted(rng.sample(range(1, len(text)), 2), reverse=True)
         for place in places:
             text = text[:place] + rng.choice("\u200b\u200c\u2060\u00ad") + text[place:]
         return text
