@@ -6,8 +6,8 @@ texts in memory to a cluster for each row. Memory is the peak above the texts.
 Recall is the share of planted pairs of a true similarity that end in one cluster, precision the share of a tool's edges
 with a true similarity of the threshold at least. True is what plain Python counts over the words as whet reads them.
 
-rensa: RMinHash 128; 16 bands as they are (its cheapest way to clusters), and 32 bands with candidates checked on the
-sketch, one standard deviation of slack. datasketch: MinHashLSH 128, xxhash, checked on the sketch. Both get the words of
+rensa: RMinHash 128; 16 bands as they are (its cheapest way to clusters), and 32 bands, checked on the sketch with
+one standard deviation of slack. datasketch: MinHashLSH 128, xxhash, checked on the sketch. Both get the words of
 `re.findall(r"\\w+", text.lower())`.
 
 The last line is JSON: `ratios` are ours / peer in rows per second (template view: measured / wanted), `targets` what is
@@ -56,6 +56,16 @@ def ours(texts: Sequence[str], threshold: float) -> Edges:
     from whet.data import near
 
     pairs = near.similar_pairs(texts, size=3, threshold=threshold)
+    return pairs.first, pairs.second
+
+
+def ours_stop(texts: Sequence[str], threshold: float) -> Edges:
+    """Without the runs that very many rows share."""
+    from whet.data import near, runs, words
+
+    parts = ((*runs.run_hashes(table, 3), table.rows) for table in words.word_tables(texts))
+    sets = runs.sets_of(parts, most_sets=max(50, len(texts) // 500))
+    pairs = near.similar_sets(sets, threshold=threshold)
     return pairs.first, pairs.second
 
 
@@ -124,6 +134,7 @@ TOOLS: dict[str, Callable[[Sequence[str], float], Edges]] = {
     "rensa 16": rensa_16,
     "rensa 32": rensa_32,
     "datasketch": datasketch_lsh,
+    "whet stop": ours_stop,
     "whet template": ours_template,
 }
 

@@ -28,11 +28,15 @@ __all__ = [
     "SEEN_BY_NEAR",
     "Corpus",
     "Pair",
+    "Problem",
+    "draw_problem",
     "gen",
     "jaccard",
     "markov",
     "question_rows",
+    "render",
     "true_jaccards",
+    "twin",
 ]
 
 DATA = Path("/work/shared/data")
@@ -117,7 +121,9 @@ _STATEMENTS = 5
 
 
 @dataclass(slots=True)
-class _Problem:
+class Problem:
+    """Which sentences, and what stands in their places."""
+
     forms: list[int]  # statements, then a question
     fill: list[str]  # two people, three things, a place
     numbers: list[tuple[int, int]]  # for each sentence
@@ -131,9 +137,9 @@ _FORMS = [tuple(map(_positional, line.split(" | "))) for line in _LINES]
 _QUESTIONS = [place for place, (plain, _) in enumerate(_FORMS) if plain.endswith("?")]
 
 
-def _draw(rng: random.Random) -> _Problem:
+def draw_problem(rng: random.Random) -> Problem:
     forms = [*rng.sample(range(len(_FORMS) - len(_QUESTIONS)), _STATEMENTS), rng.choice(_QUESTIONS)]
-    return _Problem(forms, _people(rng) + _nouns(rng), _numbers(rng, len(forms)))
+    return Problem(forms, _people(rng) + _nouns(rng), _numbers(rng, len(forms)))
 
 
 def _people(rng: random.Random) -> list[str]:
@@ -149,14 +155,14 @@ def _numbers(rng: random.Random, count: int) -> list[tuple[int, int]]:
     return [(2 + int(draw() * _LARGEST), 2 + int(draw() * _LARGEST)) for _ in range(count)]
 
 
-def _sentences(problem: _Problem, *, wording: int = 0) -> list[str]:
+def _sentences(problem: Problem, *, wording: int = 0) -> list[str]:
     fill = problem.fill
     return [
         _FORMS[form][wording].format(*fill, m, n) for form, (m, n) in zip(problem.forms, problem.numbers, strict=True)
     ]
 
 
-def _render(problem: _Problem) -> str:
+def render(problem: Problem) -> str:
     return " ".join(_sentences(problem))
 
 
@@ -193,38 +199,38 @@ def _typo(text: str, rng: random.Random, mistakes: int) -> str:
     return " ".join(tokens)
 
 
-def _swap(problem: _Problem, rng: random.Random) -> str:
+def _swap(problem: Problem, rng: random.Random) -> str:
     """Two neighbouring statements change places, or neighbouring words do, up to three times."""
     if rng.random() < 0.5:
         parts = _sentences(problem)
         at = rng.randrange(_STATEMENTS - 1)
         parts[at], parts[at + 1] = parts[at + 1], parts[at]
         return " ".join(parts)
-    tokens = _render(problem).split(" ")
+    tokens = render(problem).split(" ")
     for at in rng.sample(range(len(tokens) - 1), rng.randint(1, 3)):
         tokens[at], tokens[at + 1] = tokens[at + 1], tokens[at]
     return " ".join(tokens)
 
 
-def _twin(problem: _Problem, rng: random.Random, *, nouns: bool = False) -> _Problem:
+def twin(problem: Problem, rng: random.Random, *, nouns: bool = False) -> Problem:
     """The same forms with other people and numbers, and with other things if `nouns`."""
     things = rng.sample(_THINGS, 3) if nouns else problem.fill[2:5]
     fill = [*_people(rng), *things, problem.fill[5]]
-    return _Problem(problem.forms, fill, _numbers(rng, len(problem.forms)))
+    return Problem(problem.forms, fill, _numbers(rng, len(problem.forms)))
 
 
-def _wrapped(problem: _Problem, rng: random.Random) -> str:
+def _wrapped(problem: Problem, rng: random.Random) -> str:
     before, after = rng.choice(_WRAPPERS)
-    return f"{before} {_render(_twin(problem, rng))} {after}".strip()
+    return f"{before} {render(twin(problem, rng))} {after}".strip()
 
 
-_COPIES: dict[Kind, Callable[[_Problem, random.Random], str]] = {
-    "exact": lambda problem, rng: _render(problem),
-    "appearance": lambda problem, rng: _appearance(_render(problem), rng),
-    "typo": lambda problem, rng: _typo(_render(problem), rng, rng.randint(1, 4)),
+_COPIES: dict[Kind, Callable[[Problem, random.Random], str]] = {
+    "exact": lambda problem, rng: render(problem),
+    "appearance": lambda problem, rng: _appearance(render(problem), rng),
+    "typo": lambda problem, rng: _typo(render(problem), rng, rng.randint(1, 4)),
     "swap": _swap,
-    "template": lambda problem, rng: _render(_twin(problem, rng)),
-    "nouns": lambda problem, rng: _render(_twin(problem, rng, nouns=True)),
+    "template": lambda problem, rng: render(twin(problem, rng)),
+    "nouns": lambda problem, rng: render(twin(problem, rng, nouns=True)),
     "wrapper": _wrapped,
     "paraphrase": lambda problem, rng: " ".join(_sentences(problem, wording=1)),
 }
@@ -238,12 +244,12 @@ def gen(rows: int, seed: int, *, in_families: float = 1 / 3) -> Corpus:
     rng = random.Random(seed)
     kinds, weights = list(_SHARES), list(_SHARES.values())
 
-    def copies(problem: _Problem) -> Iterator[tuple[Kind, str]]:
+    def copies(problem: Problem) -> Iterator[tuple[Kind, str]]:
         while True:
             (kind,) = rng.choices(kinds, weights)
             yield kind, _COPIES[kind](problem, rng)
 
-    return _grow(rows, rng, in_families, draw=lambda: _draw(rng), text=_render, copies=copies)
+    return _grow(rows, rng, in_families, draw=lambda: draw_problem(rng), text=render, copies=copies)
 
 
 def _grow(

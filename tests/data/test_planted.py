@@ -9,6 +9,7 @@ from whet.data.text import words
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import planted
+import planted_traps
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,21 @@ def test_edited_pairs_of_markov_have_about_the_similarity_asked_for() -> None:
     assert min(found) > 0.4
     assert max(found) <= 1
     assert 0.65 < sum(found) / len(found) < 0.8
+
+
+def test_traps_have_twenty_pairs_and_are_what_their_names_say() -> None:
+    made = planted_traps.traps(filler=5)
+    assert {len(trap.pairs) for trap in made.traps} == {planted_traps.PAIRS}
+    assert all(trap.wanted for trap in made.traps)
+    similarity = {
+        trap.name: [planted.jaccard(made.texts[first], made.texts[second]) for first, second in trap.pairs]
+        for trap in made.traps
+    }
+    assert min(similarity["full-width digits"]) == 1.0
+    assert min(similarity["options shuffled"]) >= 0.7
+    assert min(similarity["negation added"]) >= 0.7
+    assert max(similarity["chain ends, J < .3"]) < 0.3
+    assert max(similarity["96-word header, other task"]) < 0.7
+    assert max(similarity["3-shot block, other question"]) < 0.7
+    assert max(similarity["template of 400 rows"]) < 0.7
+    assert max(similarity["numbers differ, arithmetic"]) < 0.7
