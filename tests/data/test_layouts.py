@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from whet.core.records import Comparison, Conversation, Message, Origin, Prompt, Ranking, Record
-from whet.data.layouts import LAYOUTS, BadRow, read_row, recognise
+from whet.data.layouts import FIELDS, LAYOUTS, BadRow, Skipped, read_row, recognise
 
 ORIGIN = Origin(source="rows.jsonl", row=0)
 
@@ -14,7 +14,9 @@ ORIGIN = Origin(source="rows.jsonl", row=0)
 def read(row: Mapping[str, Any], *, think: bool = True) -> Record:
     layout = recognise(frozenset(key for key, value in row.items() if value is not None))
     assert layout is not None
-    return read_row(layout, row, ORIGIN, think=think)
+    (record,) = read_row(layout, row, ORIGIN, think=think)
+    assert not isinstance(record, Skipped)
+    return record
 
 
 def conversation(row: Mapping[str, Any], *, think: bool = True) -> Conversation:
@@ -134,7 +136,7 @@ def test_rankings_and_plain_text() -> None:
         ("messages", {"messages": [{"role": "user", "content": "Hi"}]}, "messages", "no assistant turn"),
         ("messages", {"messages": [{"role": "wizard", "content": "Hi"}]}, "messages[0].role", "unknown role"),
         ("messages", {"messages": [{"role": "user"}]}, "messages[0]", "needs"),
-        ("messages", {"messages": [{"role": "user", "content": None}]}, "content", "missing or null"),
+        ("messages", {"messages": [{"role": "user", "content": None}]}, "messages[0].content", "missing or null"),
         ("preferences", {"prompt": "?", "chosen": "5", "rejected": "5"}, "rejected", "same text"),
         ("preferences", {"chosen": "5", "rejected": "6"}, "prompt", "missing"),
         ("preferences", {"prompt": "?", "chosen": "5", "rejected": "6", "margin": "big"}, "margin", "number"),

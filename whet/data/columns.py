@@ -1,0 +1,115 @@
+"""Which column is what: the columns as `data.columns` names them, and the layout that they make."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from whet.core.errors import DataError, did_you_mean
+from whet.data.layouts import FIELDS, LAYOUTS, BadRow, Layout, recognise
+from whet.data.lines import Broken
+
+__all__ = ["Columns", "understand"]
+
+# More words than a column's name has, fewer than a question.
+_WORDS_IN_A_NAME = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """How the rows of one source are read: their layout, and the columns that go by another name.
+
+    `Columns(layout=<question and answer>, renamed={"question": "Problem", "answer": "Solution"})`
+    """
+
+    layout: Layout
+    renamed: Mapping[str, str]  # field -> the source's column
+
+    def fields_of(self, row: Any) -> dict[str, Any]:
+        """The row under the names of the fields; `BadRow` when it is none."""
+        if isinstance(row, Broken):
+            raise BadRow(row.place, row.reason)
+        if not isinstance(row, dict):
+            raise BadRow(None, f"not an object but {type(row).__name__}")
+        return _renamed(row, self.renamed)
+
+    def column_of(self, field: str | None) -> str | None:
+        """Where the source has a field, or a place in one such as `prompt[0].content`."""
+        if field is None:
+            return None
+        name = next(
+            (name for name in self.renamed if field == name or field.startswith((f"{name}[", f"{name}."))), None
+        )
+        return field if name is None else self.renamed[name] + field[len(name) :]
+
+
+def _renamed(row: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """A column that stands in the way of a field, and is none itself, is kept as `given_NAME`."""
+    if not renamed:
+        return dict(row)
+    taken = set(renamed.values())
+    rest = {(f"given_{name}" if name in renamed else name): cell for name, cell in row.items() if name not in taken}
+    return rest | {field: row[column] for field, column in renamed.items() if column in row}
+
+
+def understand(name: str, rows: Sequence[Any], columns: Mapping[str, str], *, is_only: bool) -> Columns:
+    """The layout of most of a source's first rows; a tie goes to the one that stands first in LAYOUTS.
+
+    `columns` is `data.columns`. A source that is the only one must have all of them; of several each must have those
+    without which it cannot be understood.
+    """
+    readable = [row for row in rows if isinstance(row, dict)]
+    for field in columns:
+        if field not in FIELDS:
+            raise DataError(f"data.columns: {field!r} is no field of whet{did_you_mean(field, sorted(FIELDS))}")
+    there = {str(key) for row in readable for key in row}
+    renamed = {field: column for field, column in columns.items() if column in there}
+    if is_only and readable:
+        _require(name, columns, there)
+    present = [frozenset(key for key, value in _renamed(row, renamed).items() if value is not None) for row in readable]
+    stated = frozenset(renamed)
+    counts = Counter(layout.name for layout in (recognise(keys, stated) for keys in present) if layout is not None)
+    if counts:
+        return Columns(layout=max(LAYOUTS, key=lambda layout: counts[layout.name]), renamed=renamed)
+    broken = next((row for row in rows if isinstance(row, Broken)), None)
+    if broken is not None and not readable:
+        place = f", {broken.place}" if broken.place else ""
+        raise DataError(f"{name}{place}: {broken.reason}; none of the first {len(rows)} rows can be read")
+    if not readable:
+        raise DataError(f"{name}: rows are objects with named columns (got {type(rows[0]).__name__})")
+    _require(name, columns, there)
+    raise DataError(_unknown(name, list(readable[0]), present[0]))
+
+
+def _require(name: str, columns: Mapping[str, str], there: Set[str]) -> None:
+    for field, column in columns.items():
+        if column not in there:
+            near = did_you_mean(column, sorted(map(_shown, there)))
+            raise DataError(f"data.columns: {name} has no column {column!r}, which is to be {field!r}{near}")
+
+
+def _unknown(name: str, columns: list[str], with_values: frozenset[str]) -> str:
+    if _is_a_row(columns):
+        return (
+            f"{name}: its first line seems to be a row, not the names of the columns ({_shown(columns[0])[:60]!r}); "
+            "name the columns by their places, data.columns: {question: '1', answer: '2'}, or write a line of names "
+            "above it"
+        )
+    given = ", ".join(sorted(map(_shown, with_values))[:12]) or "none with a value"
+    known = "; ".join(" + ".join(layout.columns) for layout in LAYOUTS)
+    return f"{name}: no known layout in its columns ({given}); known: {known}. Say which column is what in data.columns"
+
+
+def _is_a_row(names: Sequence[str]) -> bool:
+    """Whether what should be names of columns are evidently values: numbers, or whole sentences."""
+    is_numbered = list(names) == [str(place) for place in range(len(names))]
+    return not is_numbered and any(len(name.split()) > _WORDS_IN_A_NAME or _is_number(name) for name in names)
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().lstrip("-+$").replace(",", "").replace(".", "", 1).isdecimal()
+
+
+def _shown(name: str) -> str:
+    """A name that any terminal can print."""
+    return name.encode("utf-8", "backslashreplace").decode()
