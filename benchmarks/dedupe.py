@@ -17,24 +17,19 @@ asked for, `fraction_of_limit` the time of one sort of all word runs as a share 
 import argparse
 import json
 import math
-import os
 import platform
 import random
 import re
-import resource
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import planted
+from fresh import Arrays, Run, run_tools, worker
 
 TARGETS = {"rensa 16": 2.0, "rensa 32": 2.5, "datasketch": 6.0}
 MILLION_TARGETS = {"rensa 16": 2.5}
@@ -44,7 +39,6 @@ _FEWEST_PLAIN_WORDS = 6
 _PERMUTATIONS = 128
 _DEVIATION = 0.04  # of a similarity of .7 that is estimated from 128 values
 _CHECKED = 20_000  # pairs whose true similarity is counted, at most
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Edges = tuple[np.ndarray, np.ndarray]
 
@@ -83,16 +77,17 @@ def ours_template(texts: Sequence[str], threshold: float) -> Edges:
     return pairs.first, pairs.second
 
 
-def _runs_of_words(text: str) -> list[str]:
+def runs_of_words(text: str, size: int) -> list[str]:
+    """As the peers' users write it."""
     words = re.findall(r"\w+", text.lower())
-    return list(map(" ".join, zip(words, words[1:], words[2:], strict=False))) or [" ".join(words)]
+    return list(map(" ".join, zip(*(words[start:] for start in range(size)), strict=False))) or [" ".join(words)]
 
 
 def _rensa(texts: Sequence[str], bands: int) -> tuple[Iterator[tuple[int, int]], dict[int, Any]]:
     """Candidates i < j. The index flags the rows that share a bucket; only those become sketches of their own."""
     from rensa import RMinHash, RMinHashLSH
 
-    sets = [_runs_of_words(text) for text in texts]
+    sets = [runs_of_words(text, 3) for text in texts]
     index = RMinHashLSH(threshold=0.7, num_perm=_PERMUTATIONS, num_bands=bands)
     matrix = RMinHash.digest_matrix_from_token_sets(sets, num_perm=_PERMUTATIONS, seed=42)
     flags = index.insert_matrix_and_query_duplicate_flags(matrix)
@@ -112,18 +107,27 @@ def rensa_32(texts: Sequence[str], threshold: float) -> Edges:
     return _columns((a, b) for a, b in edges if sketch[a].jaccard(sketch[b]) >= threshold - _DEVIATION)
 
 
-def datasketch_lsh(texts: Sequence[str], threshold: float) -> Edges:
+def minhashes(texts: Sequence[str]) -> Iterator[Any]:
+    """A datasketch sketch of each text."""
     import xxhash
-    from datasketch import MinHash, MinHashLSH
+    from datasketch import MinHash
 
-    index = MinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS)
+    sets = ([run.encode() for run in runs_of_words(text, 3)] for text in texts)
+    yield from MinHash.generator(sets, num_perm=_PERMUTATIONS, hashfunc=xxhash.xxh32_intdigest)
+
+
+def empty_index(threshold: float) -> Any:
+    from datasketch import MinHashLSH
+
+    return MinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS)
+
+
+def datasketch_lsh(texts: Sequence[str], threshold: float) -> Edges:
+    index = empty_index(threshold)
     sketches: list[Any] = []
     edges = []
-    sets = ([run.encode() for run in _runs_of_words(text)] for text in texts)
-    for row, sketch in enumerate(MinHash.generator(sets, num_perm=_PERMUTATIONS, hashfunc=xxhash.xxh32_intdigest)):
-        for other in index.query(sketch):
-            if sketch.jaccard(sketches[other]) >= threshold:
-                edges.append((other, row))
+    for row, sketch in enumerate(minhashes(texts)):
+        edges += [(other, row) for other in index.query(sketch) if sketch.jaccard(sketches[other]) >= threshold]
         index.insert(row, sketch, check_duplication=False)
         sketches.append(sketch)
     return _columns(edges)
@@ -160,90 +164,19 @@ def clusters(rows: int, edges: Edges) -> list[int]:
     return [find(row) if above != row else row for row, above in enumerate(parent)]
 
 
-# A worker: one tool, once.
+def work(tool: str, folder: Path, threshold: float) -> None:
+    def run(texts: Sequence[str]) -> Arrays:
+        edges = TOOLS[tool](texts, threshold)
+        return {"first": edges[0], "second": edges[1], "cluster": np.array(clusters(len(texts), edges))}
 
-
-def _memory_kb(*, peak: bool) -> int:
-    """Of this process alone; the resource module's peak would be the parent's where that is larger."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        wanted = "VmHWM:" if peak else "VmRSS:"
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(wanted))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def work(tool: str, texts_file: Path, out: Path, threshold: float) -> None:
-    with texts_file.open(encoding="utf-8") as lines:
-        texts = [json.loads(line) for line in lines]
-    _warm_up(tool)
-    before = _memory_kb(peak=False)
-    began, began_wall = time.process_time(), time.perf_counter()
-    edges = TOOLS[tool](texts, threshold)
-    of_row = clusters(len(texts), edges)
-    stats = {"cpu_s": time.process_time() - began, "wall_s": time.perf_counter() - began_wall}
-    stats["kb"] = max(0, _memory_kb(peak=True) - before)
-    np.savez(out, first=edges[0], second=edges[1], cluster=np.array(of_row))
-    print(json.dumps(stats))
-
-
-def _warm_up(tool: str) -> None:
-    """Imports are not the work."""
-    TOOLS[tool](["one two three four five", "one two three four six", "seven eight nine ten eleven"], 0.7)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What one tool gave for one corpus, with the CPU seconds of every round."""
-
-    cpu_s: list[float]
-    wall_s: list[float]
-    kb: float
-    first: np.ndarray
-    second: np.ndarray
-    cluster: np.ndarray
-
-    @property
-    def seconds(self) -> float:
-        return statistics.median(self.cpu_s)
-
-
-def run_tools(tools: Sequence[str], texts: Sequence[str], *, threshold: float, rounds: int) -> dict[str, Run]:
-    """Every tool in each round, one after the other, each in a fresh process."""
-    stats: dict[str, list[dict[str, float]]] = defaultdict(list)
-    arrays = {}
-    environment = os.environ | dict.fromkeys(_ONE_THREAD, "1")
-    with tempfile.TemporaryDirectory() as folder:
-        file, out = Path(folder) / "texts.jsonl", Path(folder) / "out.npz"
-        file.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
-        for _ in range(rounds):
-            for tool in tools:
-                command = [sys.executable, __file__, "--worker", tool, "--texts", str(file), "--out", str(out)]
-                done = subprocess.run(
-                    [*command, "--threshold", str(threshold)], stdout=subprocess.PIPE, text=True, env=environment
-                )
-                if done.returncode:
-                    raise SystemExit(f"{tool} failed with exit code {done.returncode}; its message stands above")
-                stats[tool].append(json.loads(done.stdout.splitlines()[-1]))
-                with np.load(out) as loaded:
-                    arrays[tool] = {name: loaded[name] for name in ("first", "second", "cluster")}
-    return {
-        tool: Run(
-            cpu_s=[stat["cpu_s"] for stat in stats[tool]],
-            wall_s=[stat["wall_s"] for stat in stats[tool]],
-            kb=statistics.median(stat["kb"] for stat in stats[tool]),
-            **arrays[tool],
-        )
-        for tool in tools
-    }
+    worker(folder, ["texts"], run, {"texts": ["one two three four five", "one two three four six", "seven eight nine"]})
 
 
 # The judgement.
 
 
-def recall(run: Run, pairs: Sequence[planted.Pair]) -> float:
-    return (
-        float(np.mean([run.cluster[pair.first] == run.cluster[pair.second] for pair in pairs])) if pairs else math.nan
-    )
+def recall(cluster: np.ndarray, pairs: Sequence[planted.Pair]) -> float:
+    return float(np.mean([cluster[pair.first] == cluster[pair.second] for pair in pairs])) if pairs else math.nan
 
 
 def true_pairs(corpus: planted.Corpus) -> list[tuple[planted.Pair, float]]:
@@ -253,23 +186,23 @@ def true_pairs(corpus: planted.Corpus) -> list[tuple[planted.Pair, float]]:
     return list(zip(pairs, planted.true_jaccards(corpus, pairs), strict=True))
 
 
-def precision(run: Run, corpus: planted.Corpus, threshold: float) -> float:
+def precision(edges: Arrays, corpus: planted.Corpus, threshold: float) -> float:
     """The share of a tool's edges with a true similarity of at least the threshold; a sample of many."""
-    edges = random.Random(0).sample(range(len(run.first)), min(_CHECKED, len(run.first)))
-    texts = corpus.texts
-    similar = [planted.jaccard(texts[run.first[e]], texts[run.second[e]]) >= threshold - 1e-9 for e in edges]
+    every = list(zip(edges["first"].tolist(), edges["second"].tolist(), strict=True))
+    some = random.Random(0).sample(every, min(_CHECKED, len(every)))
+    similar = [planted.jaccard(corpus.texts[a], corpus.texts[b]) >= threshold - 1e-9 for a, b in some]
     return float(np.mean(similar)) if similar else 1.0
 
 
-def family_precision(run: Run, corpus: planted.Corpus) -> float:
+def family_precision(edges: Arrays, corpus: planted.Corpus) -> float:
     """The share of edges that stay inside a family."""
     family = np.array(corpus.family)
-    same = (family[run.first] == family[run.second]) & (family[run.first] >= 0)
-    return float(same.mean()) if len(same) else 1.0
+    first, second = family[edges["first"]], family[edges["second"]]
+    return float(((first == second) & (first >= 0)).mean()) if len(first) else 1.0
 
 
-def largest(run: Run) -> int:
-    return max(Counter(run.cluster.tolist()).values())
+def largest(cluster: np.ndarray) -> int:
+    return max(Counter(cluster.tolist()).values())
 
 
 def sort_seconds(corpus: planted.Corpus) -> float:
@@ -286,7 +219,7 @@ def near_view(arguments: argparse.Namespace) -> dict[str, Any]:
     make = {"gen": planted.gen, "markov": planted.markov}[arguments.corpus]
     tools = [tool for tool in arguments.tools.split(",") if tool in TOOLS]
     corpus = make(arguments.rows, arguments.seed)
-    runs = run_tools(tools, corpus.texts, threshold=arguments.threshold, rounds=arguments.rounds)
+    runs = run_tools(__file__, tools, {"texts": corpus.texts}, threshold=arguments.threshold, rounds=arguments.rounds)
     table(runs, corpus, arguments.threshold)
     result: dict[str, Any] = {"ratios": {}, "targets": {}, "fraction_of_limit": {}}
     if "whet" in runs:
@@ -297,7 +230,7 @@ def near_view(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.million:
         kept = [tool for tool in tools if tool in ("whet", *MILLION_TARGETS)]
         million = make(10 * arguments.rows, arguments.seed)
-        large = run_tools(kept, million.texts, threshold=arguments.threshold, rounds=1)
+        large = run_tools(__file__, kept, {"texts": million.texts}, threshold=arguments.threshold, rounds=1)
         table(large, million, arguments.threshold)
         more = ratios(large, " 1M")
         result["ratios"] |= more
@@ -323,31 +256,36 @@ def table(runs: dict[str, Run], corpus: planted.Corpus, threshold: float) -> Non
     print(f"{len(corpus.texts):,} rows, threshold {threshold:g}, {len(known):,} planted pairs")
     print(f"{'tool':<14}{head}{'edges':>11}{'largest':>9}{'MB':>7}{'kB/row':>8}")
     for tool, run in runs.items():
-        found = [recall(run, [pair for pair, similarity in known if similarity >= level]) for level in levels]
-        cells = f"{run.seconds:>9.2f}{min(run.cpu_s):>8.2f}{max(run.cpu_s):>8.2f}"
-        cells += f"{len(corpus.texts) / run.seconds:>10,.0f}" + "".join(f"{share:>12.4f}" for share in found)
-        cells += (
-            f"{precision(run, corpus, threshold):>11.4f}{family_precision(run, corpus):>11.4f}{len(run.first):>11,}"
+        found, edges = run.found, len(run.found["first"])
+        shares = [recall(found["cluster"], [pair for pair, value in known if value >= level]) for level in levels]
+        cells = (
+            f"{run.seconds:>9.2f}{min(run.cpu_s):>8.2f}{max(run.cpu_s):>8.2f}{len(corpus.texts) / run.seconds:>10,.0f}"
         )
-        print(f"{tool:<14}{cells}{largest(run):>9}{run.kb / 1024:>7.0f}{run.kb / len(corpus.texts):>8.2f}")
+        cells += "".join(f"{share:>12.4f}" for share in shares)
+        cells += f"{precision(found, corpus, threshold):>11.4f}{family_precision(found, corpus):>11.4f}{edges:>11,}"
+        cells += f"{largest(found['cluster']):>9}{run.kb / 1024:>7.0f}{run.kb / len(corpus.texts):>8.2f}"
+        print(f"{tool:<14}{cells}")
 
 
 def template_view(arguments: argparse.Namespace) -> dict[str, Any]:
     make = {"gen": planted.gen, "markov": planted.markov}[arguments.corpus]
     corpus = make(arguments.rows, arguments.seed)
     tool = "whet template"
-    run = run_tools([tool], corpus.texts, threshold=arguments.threshold, rounds=arguments.rounds)[tool]
+    run = run_tools(__file__, [tool], {"texts": corpus.texts}, threshold=arguments.threshold, rounds=arguments.rounds)[
+        tool
+    ]
+    cluster = run.found["cluster"]
     by_kind = defaultdict(list)
     for pair in corpus.pairs:
         by_kind[pair.kind].append(pair)
-    measured: dict[str, float] = {kind: round(recall(run, pairs), 4) for kind, pairs in sorted(by_kind.items())}
-    measured |= {"precision": round(family_precision(run, corpus), 5), "largest": largest(run)}
+    measured: dict[str, float] = {kind: round(recall(cluster, pairs), 4) for kind, pairs in sorted(by_kind.items())}
+    measured |= {"precision": round(family_precision(run.found, corpus), 5), "largest": largest(cluster)}
     measured["rows_per_s"] = round(len(corpus.texts) / run.seconds)
     measured["kb_per_row"] = round(run.kb / len(corpus.texts), 2)
     singles = [row for row, kind in enumerate(corpus.kind) if kind == "single"]
     chosen = random.Random(1)
     random_pairs = [chosen.sample(singles, 2) for _ in range(_CHECKED)]
-    measured["random_merged"] = sum(int(run.cluster[a] == run.cluster[b]) for a, b in random_pairs)
+    measured["random_merged"] = sum(int(cluster[a] == cluster[b]) for a, b in random_pairs)
     measured["gsm_hard"] = gsm_hard_found(arguments.threshold)
     print(f"template view, {len(corpus.texts):,} rows of {arguments.corpus}, {run.seconds:.2f} CPU s")
     for name, value in measured.items():
@@ -367,9 +305,11 @@ def gsm_hard_found(threshold: float) -> int:
     test = planted.question_rows(planted.DATA / "gsm8k" / "test.jsonl")
     hard = planted.question_rows(planted.DATA / "gsm_hard" / "gsmhardv2.jsonl.gz", "input")
     train = planted.question_rows(planted.GSM8K)
-    run = run_tools(["whet template"], [*test, *hard, *train], threshold=threshold, rounds=1)["whet template"]
-    tested = set(run.cluster[: len(test)].tolist())
-    return sum(cluster in tested for cluster in run.cluster[len(test) : len(test) + len(hard)].tolist())
+    tool = "whet template"
+    run = run_tools(__file__, [tool], {"texts": [*test, *hard, *train]}, threshold=threshold, rounds=1)[tool]
+    cluster = run.found["cluster"].tolist()
+    tested = set(cluster[: len(test)])
+    return sum(place in tested for place in cluster[len(test) : len(test) + len(hard)])
 
 
 def main() -> None:
@@ -383,11 +323,10 @@ def main() -> None:
     parser.add_argument("--tools", default="whet,rensa 16,rensa 32,datasketch", help="comma-separated")
     parser.add_argument("--million", action="store_true", help="also ten times the rows, for the growth exponent")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--texts", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        work(arguments.worker, arguments.texts, arguments.out, arguments.threshold)
+        work(arguments.worker, arguments.folder, arguments.threshold)
         return
     result = near_view(arguments) if arguments.view == "near" else template_view(arguments)
     machine = f"{platform.machine()}, 1 thread, Python {platform.python_version()}, numpy {np.__version__}"
