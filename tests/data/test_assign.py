@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from whet.core.recipe import SizeSettings
+from whet.core.recipe import DataSettings, SizeSettings
 from whet.core.records import PURPOSES, Conversation, Message, Origin, Prompt, Record, prompt_in
 from whet.data.assign import Assignment, assign
 from whet.data.clusters import join
-from whet.data.duplicates import asked, find_edges, names_of, row_texts
+from whet.data.duplicates import asked, find, row_texts
 
 COLOURS = "red green blue old new small big round soft cold warm dry wet thin long short".split()
 
@@ -24,9 +24,9 @@ def filler(count: int, *, start: int = 100) -> list[Record]:
 
 
 def assigned(records: Sequence[Record], sizes: SizeSettings | None = None) -> Assignment:
-    texts = row_texts(records, names_of([asked(record) for record in records]))
-    clusters = join(len(records), find_edges(texts))
-    return assign(records, [False] * len(records), texts, clusters, sizes or SizeSettings(), seed=0)
+    texts = row_texts(records)
+    clusters = join(len(records), find(texts, DataSettings(paraphrase="off")))
+    return assign(records, [False] * len(records), texts, clusters, DataSettings(sizes=sizes or SizeSettings()), seed=0)
 
 
 def only(**sizes: float) -> SizeSettings:

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from whet.core.recipe import DataSettings
-from whet.core.records import Comparison, Conversation, Message, Origin, Prompt, prompt_in
-from whet.data.duplicates import EDGE_FINDERS, asked, find_edges, names_of, row_texts
+from whet.core.records import Comparison, Conversation, Message, Origin, Prompt
+from whet.data.clusters import join
+from whet.data.duplicates import VIEWS, asked, find, masked_pairs, row_texts
+from whet.data.near import unite
 from whet.data.sources import read_sources
+from whet.data.words import names_of
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 
@@ -20,8 +24,9 @@ def prompt(text: str, *, system: str | None = None, answer: str | None = None) -
 
 
 def edges(records: list[Prompt | Conversation | Comparison]) -> list[tuple[str, int, int]]:
-    names = names_of([asked(record) for record in records])
-    return [(edge.kind, edge.first, edge.second) for edge in find_edges(row_texts(records, names))]
+    """What joins the rows by each view alone, but for the stop view, which sees most of what the near view sees."""
+    views = [view for view in find(row_texts(records), DataSettings(paraphrase="off")) if view.kind != "stop"]
+    return [(view.kind, first, second) for view in views for first, second, _ in view.pairs]
 
 
 def test_exact_needs_the_same_completion_and_shared_prompt_does_not() -> None:
@@ -55,6 +60,28 @@ def test_near_keeps_numbers_and_needs_most_runs() -> None:
     assert edges([*rows]) == [("near", 0, 1), ("template", 0, 2), ("template", 0, 1)]
 
 
+def test_near_sees_the_signs_of_arithmetic() -> None:
+    assert edges([prompt("What is 3 + 2?"), prompt("What is 3 * 2?"), prompt("What is 3 - 2?")]) == []
+
+
+def test_a_shared_header_neither_joins_nor_hides_rows() -> None:
+    header = " ".join(f"rule{number}" for number in range(96))
+    questions = [f"q{number} " + " ".join(f"w{number}x{place}" for place in range(11)) for number in range(80)]
+    rows = row_texts([prompt(f"{header}. {question}") for question in questions] + [prompt(questions[0])])
+    near, stop = (VIEWS[kind](rows, DataSettings()).pairs for kind in ("near", "stop"))
+    # 94 runs of the header against 12 of the question: all alike by the plain view, the bare question by none
+    assert {(0, 80), (0, 1)} & {(first, second) for first, second, _ in near} == {(0, 1)}
+    assert [(first, second) for first, second, _ in stop] == [(0, 80)]
+
+
+def test_rows_of_one_document_stay_together() -> None:
+    rows = [
+        Prompt(messages=prompt(text).messages, origin=Origin(source="a", row=row), columns={"book": book})
+        for row, (text, book) in enumerate([("one", "x"), ("two", "y"), ("three", "x"), ("four", None)])
+    ]
+    assert list(VIEWS["group"](row_texts(rows, "book"), DataSettings()).pairs) == [(0, 2, 1.0)]
+
+
 def test_short_templates_join_nothing() -> None:
     assert edges([prompt("What is 3 + 2?"), prompt("What is 4 + 9?")]) == []
 
@@ -70,14 +97,13 @@ def test_preferences_are_compared_by_prompt_and_texts_by_text() -> None:
     assert found == [("shared_prompt", 0, 1), ("shared_prompt", 0, 2)]
 
 
-def test_edges_name_their_kind_in_the_table_and_carry_evidence() -> None:
-    rows = [prompt("What is 3+2?"), prompt("What is 3+2?")]
-    found = list(find_edges(row_texts(rows, {})))
-    assert {edge.kind for edge in found} <= set(EDGE_FINDERS)
-    assert [edge.kind for edge in found] == ["exact", "shared_prompt", "near"]
-    assert [edge.evidence for edge in found[1:]] == ["what is 3+2?", "what is 3 2"]
-    assert all(edge.score == 1.0 for edge in found)
-    assert list(EDGE_FINDERS) == ["exact", "shared_prompt", "near", "template"]
+def test_joins_name_their_view_and_carry_evidence() -> None:
+    text = "A train leaves the old station at nine and drives for 3 hours to the sea."
+    rows = row_texts([prompt("What is 3+2?"), prompt("What is 3+2?"), prompt(text), prompt(text + " How far?")])
+    clusters = join(len(rows), find(rows, DataSettings()))
+    assert [(edge.kind, edge.score) for edge in clusters.joins] == [("exact", 1.0), ("near", pytest.approx(14 / 16))]
+    assert [edge.evidence for edge in clusters.joins] == ["what is 3+2?\x1e", "0.88 of their runs of 3 words"]
+    assert set(clusters.views) == set(VIEWS)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside the repository")
@@ -88,6 +114,9 @@ def test_number_changed_questions_find_their_originals() -> None:
     )
     # Names are learnt from a corpus of the size that is usual, not from the two files that are compared.
     train = read_sources(str(REAL / "gsm8k/train.jsonl.gz"), DataSettings(), seed=0)[0].records
-    names = names_of([prompt_in(record).text for record in (*train, *test, *hard)])
-    templates = {row.template for row in row_texts(test, names)}
-    assert sum(row.template in templates for row in row_texts(hard, names)) >= 1318
+    texts = [asked(record) for record in (*test, *hard, *train)]
+    pairs = masked_pairs(texts, list(names_of(texts)))
+    labels = np.arange(len(texts))
+    unite(labels, pairs.first, pairs.second)
+    originals = set(labels[: len(test)].tolist())
+    assert sum(label in originals for label in labels[len(test) : len(test) + len(hard)].tolist()) >= 1318

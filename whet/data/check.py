@@ -8,9 +8,10 @@ from typing import Any
 
 from whet.core.errors import DataError
 from whet.core.files import file_sha256
+from whet.core.recipe import DataSettings
 from whet.core.records import PURPOSES, TRAINING_PURPOSES, prompt_in
 from whet.data.clusters import join
-from whet.data.duplicates import find_edges, row_texts
+from whet.data.duplicates import find, row_texts
 from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
 
 __all__ = ["Proof", "check"]
@@ -47,7 +48,7 @@ def check(data_dir: Path) -> Proof:
                 problems.append(f"{name}.parquet: {error}")
     problems += _listing_problems(manifest, stored)
     problems += _cluster_problems(stored)
-    edges, clusters, straddling = _straddling(stored, manifest["names"])
+    edges, clusters, straddling = _straddling(stored, manifest)
     placed = sum(name != UNUSED for name, _ in stored)
     return Proof(rows=placed, clusters=clusters, edges=edges, problems=tuple(dict.fromkeys((*problems, *straddling))))
 
@@ -99,11 +100,12 @@ def _cluster_problems(stored: Sequence[tuple[str, StoredRow]]) -> Iterator[str]:
 
 
 def _straddling(
-    stored: Sequence[tuple[str, StoredRow]], names: Mapping[str, float]
+    stored: Sequence[tuple[str, StoredRow]], manifest: Mapping[str, Any]
 ) -> tuple[dict[str, int], int, list[str]]:
     """Edges and clusters computed again; a line for every cluster with rows of two purposes."""
-    texts = row_texts([row.record for _, row in stored], names)
-    clusters = join(len(stored), find_edges(texts))
+    settings = DataSettings.model_validate(manifest["settings"])
+    texts = row_texts([row.record for _, row in stored], settings.group)
+    clusters = join(len(stored), find(texts, settings))
     problems = []
     for members in clusters.members.values():
         placed: dict[str, int] = {}

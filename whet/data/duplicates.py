@@ -1,34 +1,41 @@
-"""Which rows say the same, in the eyes of several views: every pair found is an edge with its kind, score and evidence.
+"""Which rows belong together, in the eyes of several views: every pair found has its kind, its score and its evidence.
 
-Add a view: write a finder `(rows) -> edges` and put it into EDGE_FINDERS. A finder may join each row to one other of
+Add a view: write a finder `(rows, settings) -> Found` and put it into VIEWS. A finder may join each row to one other of
 its kind instead of naming every pair; the clusters come out the same.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from whet.core.recipe import DataSettings
 from whet.core.records import Comparison, Conversation, Prompt, Ranking, Record, prompt_in
-from whet.data.near import similar_pairs
-from whet.data.text import Masker, canonical, name_frequencies, words
+from whet.data.near import Capped, Pairs, similar_pairs, similar_sets
+from whet.data.runs import run_hashes, sets_of
+from whet.data.text import FEWEST_PLAIN_WORDS, Masker, canonical
+from whet.data.words import name_hashes, names_of, template_words, word_tables
 
-__all__ = ["EDGE_FINDERS", "FEWEST_PLAIN_WORDS", "Edge", "RowText", "asked", "find_edges", "names_of", "row_texts"]
+__all__ = ["DELETING", "SIMILAR", "VIEWS", "Edge", "Found", "RowText", "asked", "find", "masked_pairs", "row_texts"]
 
-# A template with fewer plain words says too little: "<num> + <num>" would join all of arithmetic.
-FEWEST_PLAIN_WORDS = 6
 # Two prompts are alike when this share of their runs of so many words is common to both.
-_SIMILAR, _RUN = 0.7, 3
-# A word is a name when at most this share of its uses is in lower case.
-_LOWER_SHARE = 0.05
+SIMILAR, RUN = 0.7, 3
+# Runs of words in more rows than this share of all, and than so many, say nothing: headers, few-shot blocks.
+_STOP_SHARE, _STOP_ROWS = 0.002, 50
+# Views by which a row may be a copy that is dropped; the others only keep rows together.
+DELETING = ("exact", "near")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowText:
-    """What is compared of one row: canonical prompt and completion, the template of the prompt (None: too short)."""
+    """What is compared of one row: what is asked, canonical prompt and completion, and the value of the group column."""
 
     id: str
+    asked: str
     prompt: str
     completion: str
-    template: str | None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,17 @@ class Edge:
     second: int
     score: float
     evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The pairs that one view found; `evidence(first, second, score)` says in words why."""
+
+    kind: str
+    pairs: Sequence[tuple[int, int, float]]
+    evidence: Callable[[int, int, float], str]
+    method: str = "every row by its key"
+    capped: tuple[Capped, ...] = ()
 
 
 def asked(record: Record) -> str:
@@ -69,75 +87,150 @@ def _said(record: Record) -> str:
             return canonical(record.answer or "")
 
 
-def names_of(texts: Sequence[str]) -> dict[str, float]:
-    """The words that count as names in a corpus, each with the share of its uses in lower case."""
-    return {word: round(share, 4) for word, share in sorted(name_frequencies(texts).items()) if share <= _LOWER_SHARE}
-
-
-def row_texts(records: Sequence[Record], names: Mapping[str, float]) -> list[RowText]:
-    """Every record as the views see it; `names` are those of the whole corpus."""
-    masker = Masker(names)
+def row_texts(records: Sequence[Record], group: str | None = None) -> list[RowText]:
+    """Every record as the views see it; `group` is the column whose rows of one value belong together."""
     rows = []
     for record in records:
         text = asked(record)
-        form, plain_words = masker.form(text)
-        template = form if plain_words >= FEWEST_PLAIN_WORDS else None
-        rows.append(RowText(id=record.id, prompt=canonical(text), completion=_said(record), template=template))
+        value = None if group is None else prompt_in(record).columns.get(group)
+        rows.append(
+            RowText(
+                id=record.id,
+                asked=text,
+                prompt=canonical(text),
+                completion=_said(record),
+                group=None if value is None else str(value),
+            )
+        )
     return rows
 
 
-def _by_key(kind: str, keys: Iterator[str | None]) -> Iterator[Edge]:
+def _by_key(kind: str, keys: Iterable[str | None]) -> Found:
+    """Every row with the first of its key."""
     first_with: dict[str, int] = {}
+    pairs = []
+    key_of: dict[int, str] = {}
     for row, key in enumerate(keys):
-        if key is None:
+        if not key:
             continue
         first = first_with.setdefault(key, row)
         if first != row:
-            yield Edge(kind=kind, first=first, second=row, score=1.0, evidence=key)
+            pairs.append((first, row, 1.0))
+            key_of[first] = key
+    return Found(kind=kind, pairs=pairs, evidence=lambda first, _second, _score: key_of[first])
 
 
-def exact(rows: Sequence[RowText]) -> Iterator[Edge]:
+def exact(rows: Sequence[RowText], settings: DataSettings) -> Found:
     """The same prompt and completion but for appearance."""
     return _by_key("exact", (f"{row.prompt}\x1e{row.completion}" for row in rows))
 
 
-def shared_prompt(rows: Sequence[RowText]) -> Iterator[Edge]:
+def shared_prompt(rows: Sequence[RowText], settings: DataSettings) -> Found:
     """The same prompt but for appearance, whatever the completion."""
-    return _by_key("shared_prompt", (row.prompt or None for row in rows))
+    return _by_key("shared_prompt", (row.prompt for row in rows))
 
 
-def near(rows: Sequence[RowText]) -> Iterator[Edge]:
+def group(rows: Sequence[RowText], settings: DataSettings) -> Found:
+    """The same value of the column that `data.group` names."""
+    return _by_key("group", (row.group for row in rows))
+
+
+def near(rows: Sequence[RowText], settings: DataSettings) -> Found:
     """Prompts whose runs of 3 words, numbers kept, have a Jaccard similarity of at least 0.7."""
-    return _similar("near", range(len(rows)), [words(row.prompt) for row in rows])
+    pairs = similar_pairs([row.asked for row in rows], size=RUN, threshold=SIMILAR)
+    return _similar("near", pairs, lambda score: f"{score:.2f} of their runs of {RUN} words")
 
 
-def template(rows: Sequence[RowText]) -> Iterator[Edge]:
+def stop(rows: Sequence[RowText], settings: DataSettings) -> Found:
+    """The same without the runs that very many rows share, so that a common header neither joins nor hides rows.
+
+    Runs in more than 50 rows and 0.2 % of the rows do not count, unless fewer than 5 others remain.
+    """
+    most = max(_STOP_ROWS, int(_STOP_SHARE * len(rows)))
+    tables = word_tables([row.asked for row in rows])
+    sets = sets_of(((*run_hashes(table, RUN), table.rows) for table in tables), most_sets=most)
+    pairs = similar_sets(sets, threshold=SIMILAR)
+    return _similar(
+        "stop", pairs, lambda score: f"{score:.2f} of their runs of {RUN} words, those of many rows left out"
+    )
+
+
+def template(rows: Sequence[RowText], settings: DataSettings) -> Found:
     """The same prompt but for names and numbers, or runs of 3 masked words with a Jaccard similarity of at least 0.7.
 
     Right for binding what must not be parted, wrong for deleting: "6 blue, how many black" and "5 black, how many blue"
     are alike by it.
     """
-    masked = [number for number, row in enumerate(rows) if row.template is not None]
-    return _similar("template", masked, [(rows[number].template or "").split() for number in masked])
+    texts = [row.asked for row in rows]
+    names = names_of(texts)
+    masker = Masker(names)
+    found = _similar("template", masked_pairs(texts, list(names)), str)
+
+    def evidence(first: int, second: int, score: float) -> str:
+        return masker.form(texts[first])[0] if score == 1 else f"{score:.2f} of their runs of {RUN} masked words"
+
+    return Found(kind="template", pairs=found.pairs, evidence=evidence, method=found.method, capped=found.capped)
 
 
-def _similar(kind: str, numbers: Sequence[int], texts: Sequence[Sequence[str]]) -> Iterator[Edge]:
-    pairs = similar_pairs(texts, size=_RUN, threshold=_SIMILAR)
-    for first, second, score in zip(pairs.first.tolist(), pairs.second.tolist(), pairs.score.tolist(), strict=True):
-        evidence = f"{score:.2f} of their runs of {_RUN} words" if score < 1 else " ".join(texts[first])
-        yield Edge(kind=kind, first=numbers[first], second=numbers[second], score=score, evidence=evidence)
+def masked_pairs(texts: Sequence[str], names: Sequence[str]) -> Pairs:
+    """The pairs that are alike when numbers and names are masked; a text with too few other words is like none."""
+
+    def parts() -> Iterator[tuple[Any, Any, int]]:
+        hashes = name_hashes(names)
+        for table in word_tables(texts):
+            masked, plain_R = template_words(table, hashes)
+            row, run = run_hashes(masked, RUN)
+            says_enough = plain_R[row] >= FEWEST_PLAIN_WORDS
+            yield row[says_enough], run[says_enough], table.rows
+
+    return similar_sets(sets_of(parts()), threshold=SIMILAR)
+
+
+def paraphrase(rows: Sequence[RowText], settings: DataSettings) -> Found:
+    """The same question in other words, by rare words and numbers or by a sentence encoder; see `data.paraphrase`."""
+    import importlib.util
+
+    if importlib.util.find_spec("whet.data.paraphrase") is None:
+        return Found(kind="paraphrase", pairs=[], evidence=lambda _first, _second, _score: "", method="off")
+    from whet.data.paraphrase import rephrased_pairs
+
+    texts = [row.asked for row in rows]
+    if settings.paraphrase == "off":
+        return Found(kind="paraphrase", pairs=[], evidence=lambda _first, _second, _score: "", method="off")
+    if settings.paraphrase == "words":
+        pairs = rephrased_pairs(texts)
+    else:
+        from whet.data.embed import rephrased_pairs as encoded_pairs
+
+        pairs = encoded_pairs(texts, settings.paraphrase)
+    return _similar("paraphrase", pairs, lambda score: f"similarity {score:.2f}")
+
+
+def _similar(kind: str, pairs: Pairs, told: Callable[[float], str]) -> Found:
+    order = np.lexsort((pairs.second, pairs.first, -pairs.score))
+    columns = (pairs.first[order].tolist(), pairs.second[order].tolist(), pairs.score[order].tolist())
+    return Found(
+        kind=kind,
+        pairs=list(zip(*columns, strict=True)),
+        evidence=lambda _first, _second, score: told(score),
+        method=pairs.method,
+        capped=pairs.capped,
+    )
 
 
 # From the narrowest view to the widest: an edge is counted where it first joins two clusters.
-EDGE_FINDERS: Mapping[str, Callable[[Sequence[RowText]], Iterator[Edge]]] = {
+VIEWS: Mapping[str, Callable[[Sequence[RowText], DataSettings], Found]] = {
     "exact": exact,
     "shared_prompt": shared_prompt,
+    "group": group,
     "near": near,
+    "stop": stop,
     "template": template,
+    "paraphrase": paraphrase,
 }
 
 
-def find_edges(rows: Sequence[RowText]) -> Iterator[Edge]:
-    """The edges of every view, in the order of EDGE_FINDERS."""
-    for finder in EDGE_FINDERS.values():
-        yield from finder(rows)
+def find(rows: Sequence[RowText], settings: DataSettings) -> Iterator[Found]:
+    """What every view finds, in the order of VIEWS."""
+    for finder in VIEWS.values():
+        yield finder(rows, settings)

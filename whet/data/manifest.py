@@ -40,7 +40,7 @@ __all__ = [
     "write_rows",
 ]
 
-FORMAT = 1
+FORMAT = 2
 Provenance = Literal["row", "derived"]
 # The file of the rows that serve no purpose: duplicates that were dropped, rows beyond the sizes.
 UNUSED = "unused"
@@ -99,12 +99,11 @@ def read_manifest(data_dir: Path) -> dict[str, Any]:
 
 
 def write_manifest(data_dir: Path, manifest: Mapping[str, Any]) -> None:
-    """Indented JSON, but one line for each entry of the long lists, so that two manifests can be compared by eye."""
-    marks = {key: f"\x00{key}\x00" for key in ("names", "rows")}
-    text = json.dumps({**manifest, **marks}, indent=2, ensure_ascii=False, allow_nan=False)
+    """Indented JSON, but one line for each row, so that two manifests can be compared by eye."""
+    mark = "\x00rows\x00"
+    text = json.dumps({**manifest, "rows": mark}, indent=2, ensure_ascii=False, allow_nan=False)
     rows = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in manifest["rows"])
-    text = text.replace(json.dumps(marks["rows"]), f"[\n{rows}\n  ]" if rows else "[]")
-    text = text.replace(json.dumps(marks["names"]), json.dumps(manifest["names"], ensure_ascii=False))
+    text = text.replace(json.dumps(mark), f"[\n{rows}\n  ]" if rows else "[]")
     write_text(data_dir / "manifest.json", text + "\n")
 
 

@@ -1,156 +1,301 @@
-"""Pairs of texts whose sets of word runs overlap: an exact join, every pair verified, no pair missed.
+"""Pairs of texts whose sets of word runs overlap, every pair verified on the runs themselves.
 
-The Jaccard similarity of two sets is the size of their intersection over that of their union. Two sets with a
-similarity of at least t share one of their n - ceil(t n) + 1 rarest members (prefix filter: Chaudhuri, Ganti and
-Kaushik 2006; bound by position: Xiao et al. 2008), and differ in few enough bits of a 256-bit map of their members.
-What passes both is counted member by member.
+The Jaccard similarity of two sets is the size of their intersection over that of their union. Candidates come from
+
+- an exact join while it is affordable: two sets with a similarity of at least t share one of their n - ceil(t n) + 1
+  rarest members (prefix filter: Chaudhuri, Ganti and Kaushik 2006; bound by position: Xiao et al. 2008);
+- MinHash and LSH beyond (Broder 1997; Indyk and Motwani 1998): 4 values a band, so many bands that a pair at the
+  threshold is missed with a probability of 2e-4.
+
+What both find must differ in few enough bits of a 256-bit map of the members, an exact filter, and is then counted
+member by member. Rows are ordered by size and content first, so the result does not hang on their order.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Pairs", "run_hashes", "similar_pairs"]
+from whet.data.runs import Columns, RunSets, run_sets, shared_counts
+from whet.data.words import Hashes, mixed
 
+__all__ = ["Capped", "Pairs", "similar_pairs", "similar_sets"]
+
+# N set, E entry of an index, P pair
 Integers = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
-_WORDS_OF_MAP = 4  # 64 bits each
-_BLOCK = 200_000  # pairs verified at once
+# The exact join is taken when rows meet in its index at most so often, a row or in all.
+_MEETINGS_PER_ROW, _MEETINGS = 120, 10_000_000
+_VALUES_PER_BAND, _MISSED = 4, 2e-4
+# In a bucket of the LSH each row is tried with so many of those after it.
+_TRIES = 64
+_PENDING = 200_000  # pairs counted at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capped:
+    """A bucket too large to try all its pairs, after rows already joined were left out: `rows` of it, the tries made."""
+
+    rows: int
+    tries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """Rows `first[i]` < `second[i]` are similar by `score[i]`; a repeated text is paired with its first row alone."""
+    """Rows `first[i]` < `second[i]` are similar by `score[i]`.
+
+    A repeated set is paired with its first row alone. By `method` "join" every pair of different sets is there; by
+    "minhash" pairs are left out whose rows other pairs join already, so the clusters are the same.
+    """
 
     first: Integers
     second: Integers
     score: npt.NDArray[np.float64]
+    method: str = "join"
+    capped: tuple[Capped, ...] = field(default=())
 
 
-def run_hashes(tokens: Sequence[Sequence[int]], size: int) -> tuple[Integers, Hashes]:
-    """For each run of `size` tokens: the place of its text, and a 64-bit hash. Token 0 is unknown and makes no run."""
-    lengths = np.array([len(row) for row in tokens], dtype=np.int64)
-    flat = np.array([token for row in tokens for token in row], dtype=np.uint64)
-    count = len(flat) - size + 1
-    if count <= 0:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        mixed = flat * np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed ^= mixed >> np.uint64(32)
-        hashes = np.zeros(count, dtype=np.uint64)
-        for offset in range(size):
-            hashes = hashes * np.uint64(0x9FB21C651E98DF25) + mixed[offset : offset + count]
-        hashes ^= hashes >> np.uint64(31)
-    place = np.repeat(np.arange(len(tokens)), lengths)
-    unknown = np.cumsum(np.append(0, flat == 0))
-    inside = (place[:count] == place[size - 1 :]) & (unknown[size:] == unknown[:count])
-    return place[:count][inside], hashes[inside]
+def similar_pairs(texts: Sequence[str], *, size: int = 3, threshold: float = 0.7) -> Pairs:
+    """The pairs of texts whose sets of runs of `size` words have a Jaccard similarity of at least `threshold`.
 
-
-def similar_pairs(rows: Sequence[Sequence[str]], *, size: int, threshold: float) -> Pairs:
-    """Every pair of rows whose sets of runs of `size` words have a Jaccard similarity of at least `threshold`.
-
-    A row shorter than `size` is one run, so it is similar only to an equal row; an empty row to none.
+    A text shorter than `size` words is one run, so it is similar only to an equal one; a text without words to none.
     """
-    vocabulary: dict[str, int] = {}
-    tokens = [tuple(vocabulary.setdefault(word, len(vocabulary) + 1) for word in row) for row in rows]
-    first_with: dict[tuple[int, ...], int] = {}
-    copies = [(first_with.setdefault(row, number), number) for number, row in enumerate(tokens) if row]
-    copies = [(first, number) for first, number in copies if first != number]
-    kept = list(first_with.values())
-    a, b, score = _join(_Sets([tokens[number] for number in kept], size), threshold)
-    back = np.array(kept, dtype=np.int64)
-    equal = np.array(copies, dtype=np.int64).reshape(-1, 2)
+    return similar_sets(run_sets(texts, size=size), threshold=threshold)
+
+
+def similar_sets(sets: RunSets, *, threshold: float) -> Pairs:
+    """The same for sets that are made already."""
+    order, copies, originals = _distinct(sets)
+    distinct = sets.taken(order)
+    del sets  # its memory is needed for the index
+    capped: tuple[Capped, ...] = ()
+    if _most_meetings(distinct, threshold) <= max(_MEETINGS, _MEETINGS_PER_ROW * distinct.rows):
+        a, b, score = _join(distinct, threshold)
+        method = "join"
+    else:
+        a, b, score, capped = _minhash(distinct, threshold)
+        method = "minhash"
+    ends = np.concatenate([originals, order[a]]), np.concatenate([copies, order[b]])
     return Pairs(
-        first=np.concatenate([equal[:, 0], back[a]]),
-        second=np.concatenate([equal[:, 1], back[b]]),
-        score=np.concatenate([np.ones(len(equal)), score]),
+        first=np.minimum(*ends),
+        second=np.maximum(*ends),
+        score=np.concatenate([np.ones(len(copies)), score]),
+        method=method,
+        capped=capped,
     )
 
 
-class _Sets:
-    """The rows as sets of runs, each run a rank: the rarest first. Flat: row r is `rank[start[r] : start[r + 1]]`."""
-
-    def __init__(self, tokens: Sequence[tuple[int, ...]], size: int) -> None:
-        place, hashes = run_hashes(tokens, size)
-        short = [number for number, row in enumerate(tokens) if len(row) < size]
-        for length in range(1, size):
-            whole = [number for number in short if len(tokens[number]) == length]
-            if whole:
-                _, more = run_hashes([tokens[number] for number in whole], length)
-                place, hashes = np.append(place, whole), np.append(hashes, more)
-        # Runs are counted by row, not by use, so that a rank is a posting list's length.
-        _, run = np.unique(hashes, return_inverse=True)
-        kinds = int(run.max(initial=-1)) + 1
-        pairs = np.unique(place * max(1, kinds) + run)
-        place, run = np.divmod(pairs, max(1, kinds))
-        uses = np.bincount(run, minlength=kinds)
-        order = np.argsort(uses, kind="stable")
-        rank_of = np.empty(kinds, dtype=np.int64)
-        rank_of[order] = np.arange(kinds)
-        self.kinds = max(1, kinds)
-        self.keys = np.sort(place * self.kinds + rank_of[run])
-        self.row, self.rank = np.divmod(self.keys, self.kinds)
-        self.uses = uses[order]
-        self.length = np.bincount(self.row, minlength=len(tokens))
-        self.start = np.append(0, np.cumsum(self.length))
-        self.maps = self._maps(len(tokens))
-
-    def _maps(self, rows: int) -> Hashes:
-        with np.errstate(over="ignore"):
-            bit = (self.rank.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(56)
-        maps = np.zeros((rows, _WORDS_OF_MAP), dtype=np.uint64)
-        value = np.uint64(1) << (bit & np.uint64(63))
-        np.bitwise_or.at(maps, (self.row, (bit >> np.uint64(6)).astype(np.int64)), value)
-        return maps
+def _distinct(sets: RunSets) -> tuple[Integers, Integers, Integers]:
+    """One row of each set, by size and content; the rows that repeat one, and the first row that they repeat."""
+    content = sets.fingerprints()
+    rows = np.flatnonzero(sets.size_N > 0)
+    rows = rows[np.lexsort((rows, content[rows], sets.size_N[rows]))]
+    if not len(rows):
+        return rows, rows, rows
+    repeats = np.append(False, (content[rows[1:]] == content[rows[:-1]]) & (np.diff(sets.size_N[rows]) == 0))
+    leader = rows[~repeats]
+    return leader, rows[repeats], leader[np.cumsum(~repeats)[repeats] - 1]
 
 
-def _join(sets: _Sets, threshold: float) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
-    ratio = threshold / (1 + threshold)
-    length = sets.length
-    prefix = length - np.ceil(threshold * length - 1e-9).astype(np.int64) + 1
-    position = np.arange(len(sets.keys)) - sets.start[sets.row]
-    entries = np.flatnonzero((position < prefix[sets.row]) & (sets.uses[sets.rank] > 1))
-    entries = entries[np.lexsort((sets.row[entries], length[sets.row[entries]], sets.rank[entries]))]
-    row, rank, place = sets.row[entries], sets.rank[entries], position[entries]
-    size = length[row]
-    active = np.arange(max(0, len(entries) - 1))
-    found: list[Integers] = []
-    for distance in range(1, len(entries)):
-        active = active[active + distance < len(entries)]
-        other = active + distance
-        # Rows with the same run stand together, short ones first: once one is too long, all later ones are.
-        goes_on = (rank[active] == rank[other]) & (size[active] >= threshold * size[other] - 1e-9)
-        active, other = active[goes_on], other[goes_on]
-        if not len(active):
-            break
-        total = size[active] + size[other]
-        least = np.ceil(ratio * total - 1e-9).astype(np.int64)
-        reach = np.minimum(size[active] - place[active], size[other] - place[other])
-        close = np.flatnonzero(reach >= least)
-        a, b = row[active[close]], row[other[close]]
-        differing = np.bitwise_count(sets.maps[a] ^ sets.maps[b]).sum(axis=1)
-        close = differing <= (total - 2 * least)[close]
-        found.append(np.minimum(a, b)[close] * len(length) + np.maximum(a, b)[close])
-    candidates = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *found]))
-    a, b = np.divmod(candidates, max(1, len(length)))
-    parts = [slice(cut, cut + _BLOCK) for cut in range(0, max(1, len(a)), _BLOCK)]
-    shared = np.concatenate([_shared(sets, a[part], b[part]) for part in parts])
-    score = shared / (length[a] + length[b] - shared)
+class _Bitmaps:
+    """256 bits for each set, by which most pairs that are not similar are turned away without a mistake."""
+
+    def __init__(self, sets: RunSets) -> None:
+        self.bits_N4 = sets.bitmaps()
+        self.size_N = sets.size_N
+
+    def may_be_similar(self, a: Integers, b: Integers, threshold: float) -> npt.NDArray[np.bool_]:
+        """At most n1 + n2 - 2 ceil(t (n1 + n2) / (1 + t)) members may differ, and each bit that does is one of them."""
+        total = self.size_N[a] + self.size_N[b]
+        least = np.ceil(threshold / (1 + threshold) * total - 1e-9)
+        differing = np.bitwise_count(self.bits_N4[a] ^ self.bits_N4[b]).sum(axis=1, dtype=np.int64)
+        return differing <= total - 2 * least
+
+
+def _verified(
+    sets: RunSets, a: Integers, b: Integers, threshold: float
+) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
+    """The pairs that are similar, each once, with their similarity."""
+    pairs = np.unique(a * sets.rows + b)
+    a, b = np.divmod(pairs, max(1, sets.rows))
+    shared = shared_counts(sets, a, b)
+    score = shared / np.maximum(1, sets.size_N[a] + sets.size_N[b] - shared)
     similar = score >= threshold - 1e-12
     return a[similar], b[similar], score[similar]
 
 
-def _shared(sets: _Sets, a: Integers, b: Integers) -> Integers:
-    """How many runs the rows of each pair have in common."""
+def _prefix(sets: RunSets, block: slice, threshold: float) -> tuple[Integers, Integers, Integers]:
+    """Of each set its n - ceil(t n) + 1 rarest members: row, place in the set, place among all members."""
+    size = sets.size_N[block]
+    count = np.where(size > 0, size - np.ceil(threshold * size - 1e-9).astype(np.int64) + 1, 0)
+    place = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    member = np.repeat(sets.start_N[block.start : block.stop], count) + place
+    return np.repeat(np.arange(block.start, block.stop), count), place, member
+
+
+def _most_meetings(sets: RunSets, threshold: float) -> float:
+    """At least as many pairs of rows as share an entry of the index of the exact join; about twice as many."""
+    meetings = np.exp2(np.arange(256) / 8) / 2
+    meetings[0] = 0  # in one set alone
+    total = 0.0
+    for block in sets.blocks():
+        _, _, member = _prefix(sets, block, threshold)
+        total += float(np.bincount(sets.rarity(sets.member_M[member]), minlength=256) @ meetings)
+    return total
+
+
+def _index(sets: RunSets, threshold: float) -> Hashes:
+    """The index of the exact join, sorted: 32 bits of the member, 24 of the row, 8 of its place in the set.
+
+    So the rows that share a member stand together, the small ones first.
+    """
+    assert sets.rows < 1 << 24
+    entries = [np.zeros(0, dtype=np.uint64)]
+    for block in sets.blocks():
+        row, place, place_of_member = _prefix(sets, block, threshold)
+        member = sets.member_M[place_of_member]
+        shared = np.flatnonzero(sets.rarity(member) > 0)
+        places = np.minimum(place[shared], 0xFF).astype(np.uint64)
+        entries.append(member[shared] << np.uint64(32) | row[shared].astype(np.uint64) << np.uint64(8) | places)
+    return np.sort(np.concatenate(entries))
+
+
+def _join(sets: RunSets, threshold: float) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
+    ratio = threshold / (1 + threshold)
+    bitmaps = _Bitmaps(sets)
+    entry_E = _index(sets, threshold)
+    member = (entry_E >> np.uint64(32)).astype(np.uint32)
+    row = ((entry_E >> np.uint64(8)) & np.uint64(0xFFFFFF)).astype(np.int64)
+    place = (entry_E & np.uint64(0xFF)).astype(np.int32)
+    del entry_E
+    size = sets.size_N[row].astype(np.int32)
+    active = np.arange(max(0, len(row) - 1))
+    found: list[tuple[Integers, Integers]] = []
+    for distance in range(1, len(row)):
+        active = active[: np.searchsorted(active, len(row) - distance)]
+        other = active + distance
+        # Once a row is too large for the first, all later ones are.
+        goes_on = (member[active] == member[other]) & (size[active] >= threshold * size[other] - 1e-9)
+        active = active[goes_on]
+        if not len(active):
+            break
+        other = other[goes_on]
+        size_a, size_b = size[active], size[other]
+        least = np.ceil(ratio * (size_a + size_b) - 1e-9)
+        reach = np.minimum(size_a - place[active], size_b - place[other])
+        close = np.flatnonzero(reach >= least)
+        a, b = row[active[close]], row[other[close]]
+        maybe = bitmaps.may_be_similar(a, b, threshold)
+        found.append((a[maybe], b[maybe]))
+    none = np.zeros(0, dtype=np.int64)
+    a = np.concatenate([none, *(pair[0] for pair in found)])
+    b = np.concatenate([none, *(pair[1] for pair in found)])
+    return _verified(sets, a, b, threshold)
+
+
+def bands_for(threshold: float) -> int:
+    """So many bands that a pair at the threshold is missed by all of them with a probability of 2e-4 at most."""
+    if threshold >= 1:
+        return 1
+    return math.ceil(math.log(_MISSED) / math.log1p(-(threshold**_VALUES_PER_BAND)))
+
+
+def _minhash(sets: RunSets, threshold: float) -> tuple[Integers, Integers, npt.NDArray[np.float64], tuple[Capped, ...]]:
+    """Band by band; rows that are joined already are not compared again, so giant clusters cost what their rows do."""
+    bitmaps = _Bitmaps(sets)
+    columns = Columns(sets)
+    label_N = np.arange(sets.rows)
+    found: list[tuple[Integers, Integers, npt.NDArray[np.float64]]] = []
+    capped: list[Capped] = []
+    row_bits = np.uint64(max(1, int(sets.rows).bit_length()))
+    low = (np.uint64(1) << row_bits) - np.uint64(1)
+    for band in range(bands_for(threshold)):
+        key = np.zeros(sets.rows, dtype=np.uint64)
+        for value in range(_VALUES_PER_BAND):
+            key = mixed(key + columns.minima(band * _VALUES_PER_BAND + value).astype(np.uint64))
+        entry_E = np.sort(_not_alone((key & ~low) | np.arange(sets.rows, dtype=np.uint64)))
+        row = (entry_E & low).astype(np.int64)
+        bucket = entry_E >> row_bits
+        _try_buckets(sets, bitmaps, row, bucket, threshold, label_N, found)
+        capped += _capped(row, bucket, label_N)
+    none = np.zeros(0, dtype=np.int64)
+    a = np.concatenate([none, *(part[0] for part in found)])
+    b = np.concatenate([none, *(part[1] for part in found)])
+    score = np.concatenate([np.zeros(0), *(part[2] for part in found)])
+    return a, b, score, tuple(capped)
+
+
+def _not_alone(entry_E: Hashes) -> Hashes:
+    """Without most rows that are alone in their bucket; counted in slots, so that sorting the rest costs less."""
+    slot = (entry_E >> np.uint64(64 - 22)).astype(np.int64)
+    return entry_E[np.bincount(slot, minlength=1 << 22)[slot] > 1]
+
+
+def _try_buckets(
+    sets: RunSets,
+    bitmaps: _Bitmaps,
+    row: Integers,
+    bucket: Hashes,
+    threshold: float,
+    label_N: Integers,
+    found: list[tuple[Integers, Integers, npt.NDArray[np.float64]]],
+) -> None:
+    """Each row of a bucket with up to `_TRIES` after it; what is similar is found and joined in `label_N`."""
+    size = sets.size_N[row]
+    active = np.arange(len(row) - 1)
+    pending: list[tuple[Integers, Integers]] = []
+    for distance in range(1, _TRIES + 1):
+        active = active[: np.searchsorted(active, len(row) - distance)]
+        other = active + distance
+        goes_on = (bucket[active] == bucket[other]) & (size[active] >= threshold * size[other] - 1e-9)
+        active = active[goes_on]
+        other = other[goes_on]
+        if len(active):
+            a, b = row[active], row[other]
+            apart = np.flatnonzero(label_N[a] != label_N[b])
+            a, b = a[apart], b[apart]
+            maybe = bitmaps.may_be_similar(a, b, threshold)
+            pending.append((a[maybe], b[maybe]))
+        # Joined early, the rest of a giant cluster is not tried again; joined rarely, the steps stay few.
+        is_checkpoint = distance & (distance - 1) == 0
+        if pending and (is_checkpoint or not len(active)):
+            a = np.concatenate([pair[0] for pair in pending])
+            b = np.concatenate([pair[1] for pair in pending])
+            pending = []
+            if len(a):
+                verified = _verified(sets, a, b, threshold)
+                found.append(verified)
+                unite(label_N, verified[0], verified[1])
+        if not len(active):
+            break
+
+
+def unite(label_N: Integers, a: Integers, b: Integers) -> None:
+    """Join the clusters of the pairs, in place: each row's label is the smallest row of its cluster."""
     if not len(a):
-        return np.zeros(0, dtype=np.int64)
-    repeat = sets.length[a]
-    offset = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-    wanted = np.repeat(b, repeat) * sets.kinds + sets.rank[np.repeat(sets.start[a], repeat) + offset]
-    where = np.minimum(np.searchsorted(sets.keys, wanted), len(sets.keys) - 1)
-    counts = np.bincount(np.repeat(np.arange(len(a)), repeat), weights=sets.keys[where] == wanted, minlength=len(a))
-    return counts.astype(np.int64)
+        return
+    while True:
+        label_a, label_b = label_N[a], label_N[b]
+        apart = label_a != label_b
+        if not apart.any():
+            return
+        a, b, label_a, label_b = a[apart], b[apart], label_a[apart], label_b[apart]
+        np.minimum.at(label_N, np.maximum(label_a, label_b), np.minimum(label_a, label_b))
+        while True:
+            jumped = label_N[label_N]
+            if np.array_equal(jumped, label_N):
+                break
+            label_N[:] = jumped
+
+
+def _capped(row: Integers, bucket: Hashes, label_N: Integers) -> list[Capped]:
+    """The buckets with more rows than tries that are not one cluster."""
+    start = np.flatnonzero(np.append(True, bucket[1:] != bucket[:-1]))
+    length = np.diff(np.append(start, len(row)))
+    large = np.flatnonzero(length > _TRIES + 1)
+    return [
+        Capped(rows=int(length[place]), tries=_TRIES)
+        for place in large.tolist()
+        if len(np.unique(label_N[row[start[place] : start[place] + length[place]]])) > 1
+    ]

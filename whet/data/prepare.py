@@ -25,7 +25,7 @@ from whet.core.records import (
 from whet.core.seeds import seed_for
 from whet.data.assign import Assignment, RowPlace, assign, ranking_seed
 from whet.data.clusters import Clusters, join
-from whet.data.duplicates import RowText, asked, find_edges, names_of, row_texts
+from whet.data.duplicates import RowText, find, row_texts
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
 from whet.data.rankings import has_own_ranking, ranking_of, without_ranking
 from whet.data.sources import Source, read_sources
@@ -43,7 +43,6 @@ class Corpus:
 
     records: tuple[Record, ...]
     is_preference: tuple[bool, ...]  # from the source of preferences
-    names: Mapping[str, float]
     texts: tuple[RowText, ...]
     clusters: Clusters
 
@@ -63,7 +62,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     _refuse([*sources, *preferences], settings, out)
     _require_rankings(preferences)
     corpus = _corpus(sources, preferences, settings, seed)
-    assigned = assign(corpus.records, corpus.is_preference, corpus.texts, corpus.clusters, settings.sizes, seed=seed)
+    assigned = assign(corpus.records, corpus.is_preference, corpus.texts, corpus.clusters, settings, seed=seed)
     manifest = {
         "format": FORMAT,
         "seed": seed,
@@ -72,9 +71,9 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
         **_write_files(corpus, assigned, out, seed=seed),
         "rejected": _rejected_entry([*sources, *preferences]),
         "edges": dict(corpus.clusters.edges),
+        "views": dict(corpus.clusters.views),
         "clusters": _cluster_entry(corpus.clusters),
         "control_tokens": _control_tokens(corpus.records),
-        "names": dict(corpus.names),
         "rows": [
             _row_entry(text.id, prompt_in(record).origin, corpus.texts[first].id, place)
             for record, text, first, place in zip(
@@ -131,14 +130,12 @@ def _corpus(sources: Sequence[Source], preferences: Sequence[Source], settings: 
     main = _limited([record for source in sources for record in source.records], settings, seed)
     ranked = _limited([record for source in preferences for record in source.records], settings, seed)
     records = (*main, *ranked)
-    names = names_of([asked(record) for record in records])
-    texts = tuple(row_texts(records, names))
+    texts = tuple(row_texts(records, settings.group))
     return Corpus(
         records=records,
         is_preference=(False,) * len(main) + (True,) * len(ranked),
-        names=names,
         texts=texts,
-        clusters=join(len(records), find_edges(texts)),
+        clusters=join(len(records), find(texts, settings)),
     )
 
 

@@ -1,38 +1,100 @@
-"""When two texts count as the same: canonical text, the template left when names and numbers are masked, shingles."""
+"""When two texts count as the same: canonical text, its words, and the template left when names and numbers are masked.
+
+What is here defines every view and is plain Python; `whet.data.words` computes the same words in numpy, fast.
+"""
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-__all__ = ["Masker", "canonical", "name_frequencies", "shingles", "words"]
+__all__ = [
+    "FEWEST_PLAIN_WORDS",
+    "LOWER_SHARE",
+    "NOT_NAMES",
+    "NUMBER_WORDS",
+    "Masker",
+    "canonical",
+    "numbers_in",
+    "shingles",
+    "word_text",
+    "words",
+]
 
-# Invisible characters that hide a copy: zero-width ones, word joiner, byte-order mark, soft hyphen.
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff\u2060\u00ad"))
-_QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d[\d.,/%]*")
-_MASK_RUN = re.compile(r"(<num>|<name>)(?: \1)+")
-_NUMBER_WORDS = frozenset(
+# A word is taken for a name when at most this share of its uses is in lower case: a ratio, so that it does not break as
+# the data grows.
+LOWER_SHARE = 0.05
+# A template with fewer plain words says too little: "<num> + <num>" would join all of arithmetic.
+FEWEST_PLAIN_WORDS = 6
+NUMBER_WORDS = frozenset(
     """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
     eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion half third
     quarter dozen twice thrice double triple""".split()
 )
-_NOT_NAMES = frozenset(
+NOT_NAMES = frozenset(
     """i monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
     september october november december""".split()
 )
-# A word is taken for a name when at most this share of its uses is in lower case.
-_LOWER_SHARE = 0.05
+# Invisible characters that hide a copy: zero-width ones, word joiner, byte-order mark, soft hyphen.
+_INVISIBLE = "\u200b\u200c\u200d\ufeff\u2060\u00ad"
+# What the flat form of `whet.data.words` uses itself.
+_RESERVED = str.maketrans("\x00\x01", "  ")
+_TYPOGRAPHY = str.maketrans(
+    {
+        **dict.fromkeys(_INVISIBLE, None),
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u2010": "-",
+        "\u2013": "-",
+        "\u2014": "-",
+        "\u2212": "-",
+        "\u00d7": "*",
+        "\u00f7": "/",
+        "\u2044": "/",
+    }
+)
+# Cyrillic and Greek letters that look like Latin ones, folded only where Latin stands beside them.
+_LOOK_ALIKES = str.maketrans(
+    "АВЕКМНОРСТУХІЈЅавекмнорстухіјѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαικνορυχ",
+    "ABEKMHOPCTYXIJSabekmhopctyxijsdqwABEZHIKMNOPTYXaiknopux",
+)
+_LOOK_ALIKE = re.compile(f"[{''.join(map(chr, _LOOK_ALIKES))}]")
+_LATIN = re.compile(r"[A-Za-z]")
+_LETTERS = re.compile(r"[^\W\d_]+")
+# Scripts that put no spaces between words: every character is a word.
+_UNSPACED = re.compile(r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
+_UNSPACED_SOME = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+# Letters, digits, or a sign of arithmetic; a minus or a slash only beside a number, so that no hyphen is one.
+_WORD = re.compile(r"\x01?[a-zA-Z\x80-\U0010ffff]+|[0-9]+|[+*=<>^%]|(?<=[0-9])[-/]|(?<=[0-9] )[-/]|[-/](?= ?[0-9])")
+_NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
+
+
+def _latin(text: str) -> str:
+    """Look-alike letters as Latin ones: in words that also hold Latin letters, and alone in a row that is mostly Latin."""
+    if not _LOOK_ALIKE.search(text):
+        return text
+    latin = len(_LATIN.findall(text))
+    mostly = 2 * latin > sum(map(str.isalpha, text))
+
+    def fold(match: re.Match[str]) -> str:
+        word = match.group()
+        mixed = _LATIN.search(word) is not None or (mostly and len(word.translate(_LOOK_ALIKES)) == 1)
+        return word.translate(_LOOK_ALIKES) if mixed else word
+
+    return _LETTERS.sub(fold, text)
 
 
 def _plain(text: str) -> str:
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKC", text).translate(_INVISIBLE).translate(_QUOTES)
+    # Before and after: an invisible character keeps an accent from its letter, and full-width signs become typography.
+    text = unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHY))
+    return text if text.isascii() else _latin(text.translate(_TYPOGRAPHY))
 
 
 def canonical(text: str) -> str:
-    """What is left when only appearance differs: NFKC, invisible characters gone, quotes plain, case and spaces folded.
+    """What is left when only appearance differs: NFKC, invisible characters gone, look-alikes, quotes, case and spaces folded.
 
     >>> canonical("  Alice\u2019s \uff13 apples ")
     "alice's 3 apples"
@@ -40,16 +102,54 @@ def canonical(text: str) -> str:
     return " ".join(_plain(text).casefold().split())
 
 
+def word_text(text: str) -> str:
+    """The text with everything but ASCII reduced to folded letters; U+0001 stands before a word with a capital.
+
+    Digits of every script become 0-9, characters of scripts without spaces stand alone, symbols become spaces. An ASCII
+    text is returned as it is.
+    """
+    if text.isascii():
+        return text.translate(_RESERVED) if "\x00" in text or "\x01" in text else text
+    text = _plain(text).translate(_RESERVED)
+    if text.isascii():
+        return text
+    if _UNSPACED_SOME.search(text):
+        text = _UNSPACED.sub(r" \1 ", text)
+    text = "".join(mark if mark.isascii() else _reduced(mark) for mark in text)
+    return re.sub(r"[a-zA-Z\x80-\U0010ffff]+", _folded, text)
+
+
+def _reduced(mark: str) -> str:
+    if mark.isalpha():
+        return mark
+    digit = unicodedata.decimal(mark, None)
+    if digit is not None:
+        return str(digit)
+    # Vowel signs and accents are part of their word; everything else parts words.
+    return mark if unicodedata.category(mark)[0] in "MN" else " "
+
+
+def _folded(match: re.Match[str]) -> str:
+    word = match.group()
+    if word.isascii():
+        return word
+    return ("\x01" if word[0].isupper() else "") + word.casefold()
+
+
 def words(text: str) -> list[str]:
-    """The words and numbers of the canonical text, without punctuation."""
-    return _WORD.findall(canonical(text))
+    """The words, numbers and signs of arithmetic of a text, folded; other punctuation parts words.
+
+    >>> words("Bob's 1,000 - 3 well-known files")
+    ['bob', 's', '1', '000', '-', '3', 'well', 'known', 'files']
+    """
+    return [word.removeprefix("\x01").lower() for word in _WORD.findall(word_text(text))]
 
 
 def shingles(text: str, size: int) -> list[tuple[str, ...]]:
-    """Every run of `size` words of the canonical text, in order; a shorter text is one run, an empty one has none.
+    """Every run of `size` words, in order; a shorter text is one run, an empty one has none.
 
     >>> shingles("Is 3 + 4 a sum?", 3)
-    [('is', '3', '4'), ('3', '4', 'a'), ('4', 'a', 'sum')]
+    [('is', '3', '+'), ('3', '+', '4'), ('+', '4', 'a'), ('4', 'a', 'sum')]
     """
     found = words(text)
     if len(found) < size:
@@ -57,22 +157,14 @@ def shingles(text: str, size: int) -> list[tuple[str, ...]]:
     return list(zip(*(found[start:] for start in range(size)), strict=False))
 
 
-def name_frequencies(texts: Iterable[str]) -> dict[str, float]:
-    """For every word that is written with a capital: the share of its uses in lower case.
+def numbers_in(text: str) -> tuple[str, ...]:
+    """The numbers of a text in digits, in order, without thousands commas and trailing zeros.
 
-    A ratio, so that it does not break as the data grows.
-
-    >>> name_frequencies(["Alice saw Bill.", "The bill of Alice"])
-    {'alice': 0.0, 'bill': 0.5, 'the': 0.0}
+    >>> numbers_in("1,000 apples at $2.50, 3 left")
+    ('1000', '2.5', '3')
     """
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(_WORD.findall(_plain(text)))
-    lower: Counter[str] = Counter()
-    upper: Counter[str] = Counter()
-    for word, count in counts.items():
-        (upper if word[0].isupper() else lower)[word.casefold()] += count
-    return {word: lower[word] / (lower[word] + count) for word, count in upper.items()}
+    found = (number.replace(",", "") for number in _NUMBER.findall(_plain(text)))
+    return tuple((number.rstrip("0").rstrip(".") if "." in number else number).lstrip("0") or "0" for number in found)
 
 
 class Masker:
@@ -83,32 +175,27 @@ class Masker:
     """
 
     def __init__(self, names: Mapping[str, float]) -> None:
-        """`names` as `name_frequencies` gives them; a word that is not in it is no name."""
+        """`names`: the words that count as names, as `whet.data.words.names_of` gives them."""
         self._names = names
-        self._masks: dict[str, str] = {}
 
     def form(self, text: str) -> tuple[str, int]:
         """The text with `<num>` and `<name>`, runs of them collapsed, and how many words stayed as they are.
 
         Short forms say little: callers ask for enough unmasked words.
         """
-        masks, found = self._masks, _WORD.findall(_plain(text))
-        try:
-            masked = [masks[word] for word in found]
-        except KeyError:
-            for word in found:
-                if word not in masks:
-                    masks[word] = self._mask(word)
-            masked = [masks[word] for word in found]
-        plain = len(masked) - masked.count("<num>") - masked.count("<name>")
-        return _MASK_RUN.sub(r"\1", " ".join(masked)), plain
+        masked: list[str] = []
+        plain = 0
+        for word in _WORD.findall(word_text(text)):
+            mask = self._mask(word)
+            if not mask:
+                plain += 1
+            if not mask or masked[-1:] != [mask]:
+                masked.append(mask or word.removeprefix("\x01").lower())
+        return " ".join(masked), plain
 
     def _mask(self, word: str) -> str:
-        folded = word.casefold()
-        base = folded.removesuffix("'s")
-        if word[0].isdigit() or folded in _NUMBER_WORDS:
+        folded = word.removeprefix("\x01").lower()
+        if word[0].isdigit() or folded in NUMBER_WORDS:
             return "<num>"
-        lower_share = self._names.get(folded, self._names.get(base, 1.0))
-        if word[0].isupper() and base not in _NOT_NAMES and lower_share <= _LOWER_SHARE:
-            return "<name>"
-        return folded
+        is_capital = word[0] == "\x01" or word[0].isupper()
+        return "<name>" if is_capital and folded in self._names and folded not in NOT_NAMES else ""

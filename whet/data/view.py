@@ -12,7 +12,8 @@ from whet.core.errors import DataError, did_you_mean
 from whet.core.records import PURPOSES, Comparison, Conversation, Message, Origin, Prompt, Ranking, prompt_in
 from whet.data.duplicates import asked, row_texts
 from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
-from whet.data.text import shingles
+from whet.data.text import FEWEST_PLAIN_WORDS, Masker, shingles
+from whet.data.words import names_of
 
 __all__ = ["Found", "Piece", "RowView", "as_text", "cluster_view", "purpose_view", "trace"]
 
@@ -109,17 +110,19 @@ def trace(data_dir: Path, wanted: str, *, count: int = 5) -> list[Found]:
     if _ID.fullmatch(id_):
         named = [pair for pair in rows if id_ in (pair[1].id, prompt_in(pair[1].record).id, pair[1].cluster)]
         return [Found(view=_view(row, name, reasons), kind="id", score=1.0) for name, row in named]
-    similar = _similar(wanted, [row for _, row in rows], read_manifest(data_dir)["names"])
+    similar = _similar(wanted, [row for _, row in rows])
     return [
         Found(view=_view(rows[place][1], rows[place][0], reasons), kind=kind, score=score)
         for kind, score, place in similar[:count]
     ]
 
 
-def _similar(wanted: str, rows: Sequence[StoredRow], names: Mapping[str, float]) -> list[tuple[FoundBy, float, int]]:
+def _similar(wanted: str, rows: Sequence[StoredRow]) -> list[tuple[FoundBy, float, int]]:
     """Kind, score and place of every row that is like the text, the likest first."""
     query = Prompt(messages=(Message(role="user", content=wanted),), origin=Origin(source="query", row=0))
-    asked_for, *texts = row_texts([query, *(row.record for row in rows)], names)
+    asked_for, *texts = row_texts([query, *(row.record for row in rows)])
+    masker = Masker(names_of([text.asked for text in texts]))
+    form, plain_words = masker.form(wanted)
     runs = set(shingles(wanted, 3))
     found: list[tuple[FoundBy, float, int]] = []
     for place, (row, text) in enumerate(zip(rows, texts, strict=True)):
@@ -127,7 +130,7 @@ def _similar(wanted: str, rows: Sequence[StoredRow], names: Mapping[str, float])
         shared = len(runs & others) / max(1, len(runs | others))
         if asked_for.prompt in (text.prompt, text.completion):
             found.append(("exact", 1.0, place))
-        elif asked_for.template is not None and asked_for.template == text.template:
+        elif plain_words >= FEWEST_PLAIN_WORDS and form == masker.form(text.asked)[0]:
             found.append(("template", shared, place))
         elif shared >= _NEAR:
             found.append(("near", shared, place))

@@ -1,0 +1,275 @@
+"""Texts as sets of hashed runs of words, flat: what similarity is counted on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from whet.data.words import Hashes, WordTable, mixed, word_tables
+
+__all__ = ["Columns", "RunSets", "run_hashes", "run_sets", "sets_of", "shared_counts"]
+
+# W word, M member of a set, N set (one a row)
+Integers = npt.NDArray[np.int64]
+# A member is packed for sorting: the row within its block, how rare the member is, the member itself.
+_ROW_BITS, _RARITY_BITS, _MEMBER_BITS = np.uint64(12), np.uint64(8), np.uint64(44)
+_MEMBER = (np.uint64(1) << _MEMBER_BITS) - np.uint64(1)
+_ROWS = 1 << 12
+_BLOCK = 1 << 17  # members looked at together
+_MOST_SLOT_BITS = 22
+# A set keeps its common members where fewer than this many others would remain.
+FEWEST_RARE = 5
+_STEP = np.uint64(0x9FB21C651E98DF25)
+
+
+def run_hashes(table: WordTable, size: int) -> tuple[Integers, Hashes]:
+    """The row and the hash of every run of `size` words; a row with fewer words is one run, an empty row has none."""
+    word_W, count_R = table.word_W, table.count_R
+    rows: list[Integers] = []
+    hashes: list[Hashes] = []
+    row_W = np.repeat(np.arange(table.rows), count_R)
+    if len(word_W) >= size:
+        last = len(word_W) - size + 1
+        inside = np.flatnonzero(row_W[:last] == row_W[size - 1 :])
+        rows.append(row_W[inside])
+        hashes.append(_hash([word_W[offset : last + offset] for offset in range(size)])[inside])
+    for length in range(1, size):
+        short = np.flatnonzero(count_R == length)
+        if len(short):
+            start = table.start_R[short]
+            rows.append(short)
+            hashes.append(mixed(_hash([word_W[start + offset] for offset in range(length)]) + np.uint64(length)))
+    if not rows:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
+    return np.concatenate(rows), np.concatenate(hashes)
+
+
+def _hash(words: Sequence[Hashes]) -> Hashes:
+    value = words[0]
+    for word in words[1:]:
+        value = value * _STEP + word
+    return mixed(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSets:
+    """The members of set n are `member_M[start_N[n] : start_N[n + 1]]`, the rarest first: 44 bits of each run's hash.
+
+    Two different runs of a pair of rows are taken for one with a probability below 1e-9.
+    """
+
+    member_M: Hashes
+    start_N: Integers
+    rarity_S: npt.NDArray[np.uint8]  # by slot, 0 for members of one set alone, see `_rarity`
+
+    @property
+    def rows(self) -> int:
+        return len(self.start_N) - 1
+
+    @cached_property
+    def size_N(self) -> Integers:
+        return np.diff(self.start_N)
+
+    def blocks(self) -> Iterator[slice]:
+        """Slices of rows whose members are few enough to be worked on in the cache."""
+        return _blocks(self.start_N)
+
+    def taken(self, rows: Integers) -> "RunSets":
+        """The sets of these rows, in this order."""
+        size = self.size_N[rows]
+        start_N = np.concatenate([[0], np.cumsum(size)])
+        member_M = np.empty(int(start_N[-1]), dtype=np.uint64)
+        for block in _blocks(start_N):
+            begin, end = start_N[block.start], start_N[block.stop]
+            shift = np.repeat(self.start_N[rows[block]] - start_N[block], size[block])
+            member_M[begin:end] = self.member_M[np.arange(begin, end) + shift]
+        return RunSets(member_M=member_M, start_N=start_N, rarity_S=self.rarity_S)
+
+    def fingerprints(self) -> Hashes:
+        """A hash of each set; 0 for an empty one."""
+        result = np.zeros(self.rows, dtype=np.uint64)
+        for block in self.blocks():
+            start, end = self.start_N[block.start], self.start_N[block.stop]
+            sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(mixed(self.member_M[start:end]))])
+            places = self.start_N[block.start : block.stop + 1] - start
+            result[block] = sums[places[1:]] - sums[places[:-1]]
+        return result
+
+    def bitmaps(self) -> npt.NDArray[np.uint64]:
+        """256 bits for each set, one of them for each member: (N, 4)."""
+        bits_N4 = np.zeros((self.rows, 4), dtype=np.uint64)
+        for block in self.blocks():
+            rows = block.stop - block.start
+            member = self.member_M[self.start_N[block.start] : self.start_N[block.stop]]
+            row = np.repeat(np.arange(rows, dtype=np.int64), self.size_N[block])
+            flags = np.zeros(rows * 256, dtype=np.uint8)
+            flags[row * 256 + (member & np.uint64(0xFF)).astype(np.int64)] = 1
+            bits_N4[block] = np.packbits(flags, bitorder="little").view(np.uint64).reshape(rows, 4)
+        return bits_N4
+
+    def rarity(self, member: Hashes) -> npt.NDArray[np.uint8]:
+        """How common each member is: 0 in one set alone, then by the logarithm of the number of sets."""
+        return self.rarity_S[_slots(member, self.rarity_S)]
+
+
+def run_sets(texts: Sequence[str], *, size: int) -> RunSets:
+    """The set of runs of `size` words of each text."""
+    return sets_of((*run_hashes(table, size), table.rows) for table in word_tables(texts))
+
+
+def sets_of(parts: Iterable[tuple[Integers, Hashes, int]], *, most_sets: int | None = None) -> RunSets:
+    """Sets from runs: for each part the row and the hash of every run, and how many rows the part has.
+
+    With `most_sets`, members of more sets do not count where at least `FEWEST_RARE` others remain. Sets are counted in
+    up to 2^22 slots: a rare member that shares a slot with a common one is taken for common.
+    """
+    kept: list[tuple[int, npt.NDArray[np.int32], Hashes]] = []
+    rows = 0
+    for row, run, count in parts:
+        kept.append((rows, row.astype(np.int32), run & _MEMBER))
+        rows += count
+    total = sum(len(member) for _, _, member in kept)
+    counts = _slot_counts([member for _, _, member in kept], total)
+    rarity_S = _rarity(counts)
+    common = 256 if most_sets is None else int(_rarity(np.array([most_sets], dtype=np.int32))[0]) + 1
+    member_M, size_N = np.empty(total, dtype=np.uint64), np.zeros(rows, dtype=np.int64)
+    filled = 0
+    kept.reverse()
+    while kept:  # freed as they are used
+        for row, member in _row_blocks(*kept.pop()):
+            sorted_member, first, size = _sorted_set(row, member, rarity_S, common)
+            member_M[filled : filled + len(sorted_member)] = sorted_member
+            size_N[first : first + len(size)] = size
+            filled += len(sorted_member)
+    return RunSets(member_M=member_M[:filled], start_N=np.concatenate([[0], np.cumsum(size_N)]), rarity_S=rarity_S)
+
+
+def _slot_counts(members: Sequence[Hashes], total: int) -> npt.NDArray[np.int32]:
+    """How many members fall into each slot; about as many slots as members."""
+    counts = np.zeros(1 << min(_MOST_SLOT_BITS, max(10, total.bit_length())), dtype=np.int32)
+    pending: list[Integers] = []
+    for place, member in enumerate(members):
+        pending.append(_slots(member, counts))
+        if place == len(members) - 1 or sum(map(len, pending)) > len(counts):
+            counts += np.bincount(np.concatenate(pending), minlength=len(counts)).astype(np.int32)
+            pending = []
+    return counts
+
+
+def _slots(member: Hashes, table: npt.NDArray[Any]) -> Integers:
+    """The place of each member in a table of 2^n slots: its upper bits."""
+    return (member >> (_MEMBER_BITS - np.uint64(len(table).bit_length() - 1))).astype(np.int64)
+
+
+def _rarity(counts: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+    """0 for counts up to 1, then 8 steps for each doubling."""
+    return np.minimum(8 * np.log2(np.maximum(counts, 1)), 255).astype(np.uint8)
+
+
+def _row_blocks(first: int, row: npt.NDArray[np.int32], member: Hashes) -> Iterator[tuple[Integers, Hashes]]:
+    """A part's runs by row, cut so that the rows of each block fit into their bits."""
+    if not len(row):
+        return
+    if int(row.max()) - int(row.min()) < _ROWS:
+        yield row + np.int64(first), member
+        return
+    order = np.argsort(row, kind="stable")
+    row, member = row[order], member[order]
+    cuts = np.searchsorted(row, np.arange(int(row[0]) + _ROWS, int(row[-1]) + 1, _ROWS))
+    for row_block, member_block in zip(np.split(row, cuts), np.split(member, cuts), strict=True):
+        if len(row_block):
+            yield row_block + np.int64(first), member_block
+
+
+def _sorted_set(
+    row: Integers, member: Hashes, rarity_S: npt.NDArray[np.uint8], common: int
+) -> tuple[Hashes, int, Integers]:
+    """One sort puts every set together, the rarest member first, equal members side by side: members, first row, sizes."""
+    first = int(row.min())
+    rarity = rarity_S[_slots(member, rarity_S)].astype(np.uint64)
+    keyed = (row - first).astype(np.uint64) << (_RARITY_BITS + _MEMBER_BITS) | rarity << _MEMBER_BITS | member
+    keyed.sort()
+    keyed = keyed[np.concatenate([[True], keyed[1:] != keyed[:-1]])]
+    local = (keyed >> (_RARITY_BITS + _MEMBER_BITS)).astype(np.int64)
+    if common < 256:
+        is_rare = ((keyed >> _MEMBER_BITS) & np.uint64(0xFF)) < common
+        rare = np.bincount(local, weights=is_rare)
+        kept = is_rare | (rare[local] < FEWEST_RARE)
+        keyed, local = keyed[kept], local[kept]
+    return keyed & _MEMBER, first, np.bincount(local)
+
+
+def _blocks(start_N: Integers) -> Iterator[slice]:
+    first, rows = 0, len(start_N) - 1
+    while first < rows:
+        last = int(np.searchsorted(start_N, start_N[first] + _BLOCK, side="right")) - 1
+        last = min(max(last, first + 1), first + _ROWS, rows)
+        yield slice(first, last)
+        first = last
+
+
+def shared_counts(sets: RunSets, a: Integers, b: Integers, others: RunSets | None = None) -> Integers:
+    """How many members set a[i] and set b[i] (of `others`, if given) have in common."""
+    others = others or sets
+    shared = np.zeros(len(a), dtype=np.int64)
+    total = np.cumsum(sets.size_N[a] + others.size_N[b])
+    first = 0
+    while first < len(a):
+        reached = total[first - 1] if first else 0
+        last = min(max(first + 1, int(np.searchsorted(total, reached + _BLOCK))), first + _ROWS, len(a))
+        part = slice(first, last)
+        pair, member = _members(sets, a[part])
+        other_pair, other_member = _members(others, b[part])
+        keyed = np.concatenate([pair << _MEMBER_BITS | member, other_pair << _MEMBER_BITS | other_member])
+        keyed.sort()
+        twice = keyed[1:][keyed[1:] == keyed[:-1]] >> _MEMBER_BITS
+        shared[part] = np.bincount(twice.astype(np.int64), minlength=last - first)
+        first = last
+    return shared
+
+
+def _members(sets: RunSets, rows: Integers) -> tuple[Hashes, Hashes]:
+    size = sets.size_N[rows]
+    start = np.cumsum(size) - size
+    place = np.arange(int(size.sum())) + np.repeat(sets.start_N[rows] - start, size)
+    return np.repeat(np.arange(len(rows), dtype=np.uint64), size), sets.member_M[place]
+
+
+class Columns:
+    """The sets in blocks of equal length, a set per column, so that a MinHash value is one minimum over rows of memory."""
+
+    _BYTES = 1 << 18
+
+    def __init__(self, sets: RunSets) -> None:
+        """The sets must be ordered by size; a shorter set of a block repeats its first member."""
+        self._rows = sets.rows
+        self._blocks: list[tuple[slice, npt.NDArray[np.uint32]]] = []
+        first = 0
+        while first < sets.rows:
+            length = int(sets.size_N[first])
+            count = max(1, self._BYTES // (4 * max(1, length)))
+            longest = length + length // 16
+            last = min(first + count, int(np.searchsorted(sets.size_N, longest, side="right")), sets.rows)
+            self._blocks.append((slice(first, last), self._block(sets, first, last)))
+            first = last
+        self._scratch = np.empty(max((block.size for _, block in self._blocks), default=0), dtype=np.uint32)
+
+    @staticmethod
+    def _block(sets: RunSets, first: int, last: int) -> npt.NDArray[np.uint32]:
+        size = sets.size_N[first:last]
+        offset = np.arange(int(size.max(initial=1)))[:, None]
+        place = sets.start_N[first:last] + np.where(offset < size, offset, 0)
+        place = np.minimum(place, max(0, len(sets.member_M) - 1))
+        return np.ascontiguousarray(sets.member_M[place].astype(np.uint32))
+
+    def minima(self, number: int) -> npt.NDArray[np.uint32]:
+        """The MinHash value with this number: for each set the smallest of its members times an odd number, mod 2^32."""
+        factor = np.uint32(int(mixed(np.array([number + 1], dtype=np.uint64))[0]) & 0xFFFFFFFF | 1)
+        minima = np.empty(self._rows, dtype=np.uint32)
+        for rows, block in self._blocks:
+            product = np.multiply(block, factor, out=self._scratch[: block.size].reshape(block.shape))
+            product.min(axis=0, out=minima[rows])
+        return minima
