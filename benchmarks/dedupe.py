@@ -35,7 +35,6 @@ TARGETS = {"rensa 16": 2.0, "rensa 32": 2.5, "datasketch": 6.0}
 MILLION_TARGETS = {"rensa 16": 2.5}
 GROWTH_TARGET, MEMORY_TARGET_KB = 1.15, 2.5
 TEMPLATE_TARGETS = {"template": 0.99, "wrapper": 0.99, "precision": 0.998, "gsm_hard": 1318, "rows_per_s": 30_000}
-_FEWEST_PLAIN_WORDS = 6
 _PERMUTATIONS = 128
 _DEVIATION = 0.04  # of a similarity of .7 that is estimated from 128 values
 _CHECKED = 20_000  # pairs whose true similarity is counted, at most
@@ -54,26 +53,19 @@ def ours(texts: Sequence[str], threshold: float) -> Edges:
 
 
 def ours_stop(texts: Sequence[str], threshold: float) -> Edges:
-    """Without the runs that very many rows share."""
-    from whet.data import near, runs, words
+    """Without the runs that many rows share; the threshold is the view's own."""
+    from whet.core.recipe import DataSettings
+    from whet.data import duplicates
 
-    parts = ((*runs.run_hashes(table, 3), table.rows) for table in words.word_tables(texts))
-    sets = runs.sets_of(parts, most_sets=max(50, len(texts) // 500))
-    pairs = near.similar_sets(sets, threshold=threshold)
-    return pairs.first, pairs.second
+    rows = [duplicates.RowText(id="", asked=text, prompt="", completion="") for text in texts]
+    return _columns((first, second) for first, second, _ in duplicates.stop(rows, DataSettings()).pairs)
 
 
 def ours_template(texts: Sequence[str], threshold: float) -> Edges:
-    from whet.data import near, runs, words
+    """Numbers and names masked; the threshold is the view's own."""
+    from whet.data import duplicates, words
 
-    names = words.name_hashes(list(words.names_of(texts)))
-    masked = (words.template_words(table, names) for table in words.word_tables(texts))
-    parts = []
-    for table, plain_words in masked:
-        row, run = runs.run_hashes(table, 3)
-        says_enough = plain_words[row] >= _FEWEST_PLAIN_WORDS
-        parts.append((row[says_enough], run[says_enough], table.rows))
-    pairs = near.similar_sets(runs.sets_of(parts), threshold=threshold)
+    pairs = duplicates.masked_pairs(texts, list(words.names_of(texts)))
     return pairs.first, pairs.second
 
 
