@@ -12,7 +12,7 @@ from whet.data.sizes import FINAL_KINDS, SLOTS, Needs, needs_of
 
 def needs(sizes: SizeSettings, *, ordinary: int, long_tail: int = 0, unseen: int = 0) -> Needs:
     kind = np.repeat(np.arange(3, dtype=np.int8), [ordinary, long_tail, unseen])
-    usable: npt.NDArray[np.int64] = np.ones((len(kind), len(PURPOSES)), dtype=np.int64)
+    usable: npt.NDArray[np.int64] = np.ones((len(PURPOSES), len(kind)), dtype=np.int64)
     return needs_of(sizes, usable, kind)
 
 

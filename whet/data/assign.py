@@ -1,58 +1,61 @@
-"""Which purposes a row can serve, where its cluster went, and therefore where the row goes and why."""
+"""Which purposes the clusters go to, and therefore where each row goes and why."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from whet.core.recipe import SizeSettings
-from whet.core.records import PURPOSES, Comparison, Conversation, Purpose, Ranking, Record, prompt_in
+from whet.core.errors import DataError
+from whet.core.recipe import DataSettings
+from whet.core.records import PURPOSES, Purpose, Record, prompt_in
 from whet.core.seeds import seed_for
 from whet.data.clusters import Clusters
 from whet.data.duplicates import Edge, RowText
-from whet.data.rankings import has_own_ranking, ranking_of
-from whet.data.sizes import FINAL_KINDS
+from whet.data.pins import Pins, earlier_purposes, find_pins, indices
+from whet.data.places import RowPlace
+from whet.data.serving import Serving, row_name, serving_of
+from whet.data.sizes import FINAL_KINDS, Needs, needs_of
 from whet.data.splits import REASONS, ClusterTable, Placement, place
+from whet.data.strata import deviations, strata_of
+from whet.data.times import EVALUATION, TRAINING, Border, Times, border_of, oldest_of, times_of
 
-__all__ = ["Assignment", "RowPlace", "Serving", "assign", "ranking_seed"]
+__all__ = ["Assignment", "RowPlace", "assign", "ranking_seed"]
 
 # R row, C cluster, P purpose
 Flags = npt.NDArray[np.bool_]
-_DEMONSTRATED: tuple[Purpose, ...] = ("ft_train", "ft_validation", "ft_test")
-_RANKED: tuple[Purpose, ...] = ("rm_train", "rm_test")
-_PROMPTED: tuple[Purpose, ...] = ("rl_train", "rl_test", "final")
-# Purposes whose rows are scored by their answer, so rows without one are of no use there when others have one.
-_ANSWERED: tuple[Purpose, ...] = ("ft_test", "rl_train", "rl_test", "final")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowPlace:
-    """Where a row went: `RowPlace(purpose=None, category="exact duplicate", detail="of train.jsonl row 17")`."""
-
-    purpose: Purpose | None
-    category: str  # few different ones, to be counted
-    detail: str = ""
-
-    @property
-    def reason(self) -> str:
-        return f"{self.category} {self.detail}".rstrip()
+Integers = npt.NDArray[np.int64]
+_FINAL = PURPOSES.index("final")
+_UNSEEN = FINAL_KINDS.index("out_of_distribution")
+# Rows that the border leaves out change the sizes, and these the border; it settles at once or nearly so.
+_BORDER_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """A place for every row, and how many rows each purpose was to have."""
+    """A place for every row, how many rows each purpose was to have, and for the manifest what came of it."""
 
     places: tuple[RowPlace, ...]
     requested: Mapping[Purpose, int]
+    report: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """`can[r, p]`: row r can serve purpose p, in PURPOSES' order. A row that can serve none says why in `why_not`."""
+class _Rows:
+    """The rows and their clusters as arrays; `first_C[c]` is the first row of cluster c."""
 
-    can: Flags
-    why_not: dict[int, RowPlace]
+    cluster_R: Integers
+    first_C: Integers
+    kind_C: npt.NDArray[np.int8]
+    pins: Pins
+    serving: Serving
+
+    def counted(self, can: Flags) -> Integers:
+        """How many rows of each cluster can serve each purpose."""
+        count = len(self.first_C)
+        return np.array([np.bincount(self.cluster_R[serves], minlength=count) for serves in can.T])
 
 
 def ranking_seed(seed: int, record: Record) -> int:
@@ -65,113 +68,166 @@ def assign(
     is_preference: Sequence[bool],
     texts: Sequence[RowText],
     clusters: Clusters,
-    sizes: SizeSettings,
+    settings: DataSettings,
     *,
     seed: int,
+    pinned: Sequence[int] | npt.NDArray[np.int8] | None = None,
+    earlier: Mapping[str, Purpose] | None = None,
+    excluded: Mapping[int, RowPlace] | None = None,
 ) -> Assignment:
-    """Whole clusters to purposes, then each row to its cluster's purpose if it can serve it, else to none."""
-    first_R, cluster_R = np.unique(np.array(clusters.of_row, dtype=np.int64), return_inverse=True)
-    serving = _serving(records, is_preference, texts, seed=seed)
+    """Whole clusters to purposes, then each row to its cluster's purpose if it can serve it, else to none.
+
+    `pinned[r]` indexes PURPOSES for the rows of pinned sources, -1 for the others; `earlier` gives the purposes of rows
+    by their ids, by default those in the folder `settings.earlier`; rows in `excluded` serve nothing, for the reason
+    given there.
+    """
+    if earlier is None and settings.earlier is not None:
+        earlier = earlier_purposes(Path(settings.earlier).expanduser())
+    first_C, cluster_R = np.unique(np.asarray(clusters.of_row, dtype=np.int64), return_inverse=True)
+    known = earlier or {}
+    pins = find_pins(
+        cluster_R,
+        pinned_R=np.full(len(records), -1, dtype=np.int8) if pinned is None else np.asarray(pinned, dtype=np.int8),
+        earlier_R=indices([known.get(text.id) for text in texts]),
+    )
+    serving = serving_of(
+        records, is_preference, texts, pins=pins, cluster_R=cluster_R, excluded=excluded or {}, seed=seed
+    )
+    kind_C = _kinds(records, cluster_R, pins, serving, len(first_C))
+    rows = _Rows(cluster_R=cluster_R, first_C=first_C, kind_C=kind_C, pins=pins, serving=serving)
+    time: dict[str, Any] = {}
+    if settings.time is None:
+        needs = _needs(rows, serving.can, settings)
+    else:
+        rows, needs, time = _timed(rows, times_of(records, settings.time), settings)
+    firsts = first_C.tolist()
+    strata = strata_of([records[row] for row in firsts], [texts[row].prompt for row in firsts], settings.stratify)
+    kept_R = pins.kept_R & rows.serving.can[np.arange(len(records)), pins.purpose_C[cluster_R]]
+    table = ClusterTable(
+        key=np.array([int(texts[row].id, 16) for row in firsts], dtype=np.uint64),
+        usable_PC=rows.counted(rows.serving.can),
+        kind=kind_C,
+        stratum=strata.number,
+        kept=pins.purpose_C,
+        kept_rows=np.bincount(cluster_R[kept_R], minlength=len(first_C)),
+    )
+    placement = place(table, needs, seed=seed)
+    places = tuple(_places(records, clusters.joins, rows, placement))
+    report = _report(rows, placement, places) | time
+    if settings.stratify:
+        columns = {"columns": list(settings.stratify)}
+        report["strata"] = columns | deviations(strata, table.usable_PC, placement.purpose, placement.room)
+    if earlier is not None:
+        report["earlier"] |= {"not here": len(known.keys() - {text.id for text in texts})}
+    return Assignment(places=places, requested=needs.requested, report=report)
+
+
+def _kinds(
+    records: Sequence[Record], cluster_R: Integers, pins: Pins, serving: Serving, count: int
+) -> npt.NDArray[np.int8]:
+    """The kind of each cluster for `final`; rows that must not be trained on lose what they must not serve."""
     slices = [prompt_in(record).slice for record in records]
     kind_R = np.array([FINAL_KINDS.index(name) if name in FINAL_KINDS else 0 for name in slices], dtype=np.int8)
-    kind_C = np.zeros(len(first_R), dtype=np.int8)
+    kind_C = np.zeros(count, dtype=np.int8)
     np.maximum.at(kind_C, cluster_R, kind_R)
+    # A cluster that is pinned, or kept for another purpose, fills no slice of `final`.
+    has_pin_C = np.zeros(count, dtype=np.bool_)
+    has_pin_C[cluster_R[pins.pinned_R]] = True
+    kind_C[has_pin_C | ((pins.purpose_C >= 0) & (pins.purpose_C != _FINAL))] = 0
+    serving.can[kind_R == _UNSEEN, :_FINAL] = False
     # A row that only resembles out-of-distribution rows is neither for training nor for their slice.
-    unseen = FINAL_KINDS.index("out_of_distribution")
-    for row in map(int, np.flatnonzero((kind_C[cluster_R] == unseen) & (kind_R != unseen))):
-        serving.can[row] = False
+    alike = (kind_C[cluster_R] == _UNSEEN) & (kind_R != _UNSEEN) & ~pins.kept_R
+    serving.can[alike] = False
+    for row in np.flatnonzero(alike).tolist():
         serving.why_not.setdefault(row, RowPlace(purpose=None, category="its cluster is out of distribution"))
-    usable = np.zeros((len(first_R), len(PURPOSES)), dtype=np.int64)
-    np.add.at(usable, cluster_R, serving.can)
-    key = np.array([int(texts[row].id, 16) for row in first_R], dtype=np.uint64)
-    placement = place(ClusterTable(key=key, usable=usable, kind=kind_C), sizes, seed=seed)
-    places = tuple(_places(records, clusters, cluster_R, placement, serving))
-    return Assignment(places=places, requested=placement.requested)
+    return kind_C
 
 
-def _serving(
-    records: Sequence[Record], is_preference: Sequence[bool], texts: Sequence[RowText], *, seed: int
-) -> Serving:
-    has_answers = any(prompt_in(record).answer is not None for record in records)
-    has_preferences = any(is_preference)
-    duplicates = _exact_duplicates(records, texts)
-    can = np.zeros((len(records), len(PURPOSES)), dtype=np.bool_)
-    why_not: dict[int, RowPlace] = {}
-    for row, record in enumerate(records):
-        if row in duplicates:
-            detail = f"of {_name(records[duplicates[row]])}"
-            why_not[row] = RowPlace(purpose=None, category="exact duplicate", detail=detail)
-            continue
-        purposes = _purposes_of(
-            record, has_answers=has_answers, is_ranked=is_preference[row] or not has_preferences, seed=seed
+def _needs(rows: _Rows, can: Flags, settings: DataSettings) -> Needs:
+    """The sizes of rows that are not pinned; a purpose with pinned rows has these alone."""
+    pins, cluster_R = rows.pins, rows.cluster_R
+    has_pin_C = np.zeros(len(rows.first_C), dtype=np.bool_)
+    has_pin_C[cluster_R[pins.pinned_R]] = True
+    purpose_R = pins.purpose_C[cluster_R]
+    pinned_P = np.zeros(len(PURPOSES), dtype=np.int64)
+    for index in np.unique(purpose_R[pins.pinned_R]).tolist():
+        asked = pins.pinned_R & (purpose_R == index)
+        pinned_P[index] = can[asked, index].sum()
+        if not pinned_P[index]:
+            raise DataError(
+                f"data.pinned.{PURPOSES[index]}: none of its {asked.sum()} rows can serve {PURPOSES[index]}; "
+                "ft_* take demonstrations, rm_* rankings, rl_* and final prompts"
+            )
+    usable_PC = rows.counted(can & ~has_pin_C[cluster_R][:, None])
+    return needs_of(settings.sizes, usable_PC, rows.kind_C, pinned=pinned_P)
+
+
+def _timed(rows: _Rows, times: Times, settings: DataSettings) -> tuple[_Rows, Needs, dict[str, Any]]:
+    """The rows with what they may serve on their side of the border, and the sizes without those that it leaves out."""
+    can, pins, time_R = rows.serving.can, rows.pins, times.time_R
+    pinned_or_timed = pins.kept_R | ~np.isnan(time_R)
+    lost = ~pinned_or_timed
+    for _ in range(_BORDER_ROUNDS):
+        needs = _needs(rows, can & ~lost[:, None], settings)
+        border = _border(rows, can & pinned_or_timed[:, None], time_R, needs)
+        allowed = border.allowed(can, time_R, rows.cluster_R, kept_R=pins.kept_R)
+        was_lost, lost = lost, np.any(can, axis=1) & ~np.any(allowed, axis=1)
+        if np.array_equal(lost, was_lost):
+            break
+    why_not = dict(rows.serving.why_not)
+    categories = {"no time": 0, "newer than evaluation begins": 0, "older than evaluation begins": 0}
+    for row in np.flatnonzero(lost).tolist():
+        category = (
+            "no time"
+            if np.isnan(time_R[row])
+            else f"{'newer' if time_R[row] > border.training_until else 'older'} than evaluation begins"
         )
-        if is_preference[row]:
-            purposes = tuple(purpose for purpose in purposes if purpose in _RANKED)
-        if not purposes:
-            why_not[row] = RowPlace(purpose=None, category="no purpose can use it")
-        can[row, [PURPOSES.index(purpose) for purpose in purposes]] = True
-    _once_per_prompt(records, can, texts, why_not)
-    return Serving(can=can, why_not=why_not)
+        why_not[row] = RowPlace(purpose=None, category=category)
+        categories[category] += 1
+    report = {
+        "column": settings.time,
+        "training_until": times.shown(border.training_until),
+        "evaluation_from": times.shown(border.evaluation_from),
+        "unused": categories,
+    }
+    return replace(rows, serving=Serving(can=allowed, why_not=why_not)), needs, {"time": report}
 
 
-def _purposes_of(record: Record, *, has_answers: bool, is_ranked: bool, seed: int) -> tuple[Purpose, ...]:
-    if isinstance(record, Ranking | Comparison):
-        return _RANKED
-    prompt = prompt_in(record)
-    purposes: tuple[Purpose, ...] = _PROMPTED if prompt.messages else ()
-    if isinstance(record, Conversation):
-        # Deriving is cheap, but reading a row's own ranking is cheaper.
-        can_rank = is_ranked and prompt.messages and (has_own_ranking(prompt) or ranking_of(record, seed=seed))
-        purposes = (*_DEMONSTRATED, *(_RANKED if can_rank else ()), *purposes)
-    if has_answers and prompt.answer is None:
-        return tuple(purpose for purpose in purposes if purpose not in _ANSWERED)
-    return purposes
+def _border(rows: _Rows, can: Flags, time_R: npt.NDArray[np.float64], needs: Needs) -> Border:
+    """The newest rows that fill evaluation; what keeps its purpose from earlier moves both borders out of its way."""
+    pins, cluster_R = rows.pins, rows.cluster_R
+    purpose_R = pins.purpose_C[cluster_R]
+    kept_P = np.bincount(purpose_R[pins.kept_R], minlength=len(PURPOSES))
+    need_P = np.maximum(np.array([needs.requested[purpose] for purpose in PURPOSES]) - kept_P, 0)
+    usable_PC = rows.counted(can & (purpose_R < 0)[:, None])
+    latest = border_of(oldest_of(time_R, cluster_R, np.any(can, axis=1)), usable_PC, need_P)
+    earlier = pins.earlier_R & ~np.isnan(time_R)
+    evaluated = time_R[earlier & np.isin(purpose_R, EVALUATION)]
+    trained = time_R[earlier & np.isin(purpose_R, TRAINING)]
+    return Border(
+        training_until=min(latest, float(evaluated.min(initial=np.inf))),
+        evaluation_from=max(latest, float(trained.max(initial=-np.inf))),
+    )
 
 
-def _exact_duplicates(records: Sequence[Record], texts: Sequence[RowText]) -> dict[int, int]:
-    """Row -> the row that says the same and is kept: one with an answer if there is one, then the smallest id."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for row, text in enumerate(texts):
-        groups.setdefault((type(records[row]).__name__, text.prompt, text.completion), []).append(row)
-    duplicates: dict[int, int] = {}
-    for rows in groups.values():
-        if len(rows) > 1:
-            kept = min(rows, key=lambda row: (prompt_in(records[row]).answer is None, texts[row].id, row))
-            duplicates |= {row: kept for row in rows if row != kept}
-    return duplicates
+def _taken(rows: _Rows, placement: Placement) -> Flags:
+    """Rows that serve their cluster's purpose; where only a part of them has room, those that were in it come first."""
+    cluster_R, can = rows.cluster_R, rows.serving.can
+    purpose_R = placement.purpose[cluster_R]
+    taken: Flags = (purpose_R >= 0) & can[np.arange(len(can)), purpose_R]
+    is_over_C = np.bincount(cluster_R[taken], minlength=len(rows.first_C)) > placement.room
+    over = np.flatnonzero(taken & is_over_C[cluster_R])
+    over = over[np.lexsort((over, ~rows.pins.kept_R[over], cluster_R[over]))]
+    cluster = cluster_R[over]
+    rank = np.arange(len(over)) - np.searchsorted(cluster, cluster, side="left")
+    taken[over[rank >= placement.room[cluster]]] = False
+    return taken
 
 
-def _once_per_prompt(
-    records: Sequence[Record], can: Flags, texts: Sequence[RowText], why_not: dict[int, RowPlace]
-) -> None:
-    """A purpose made of prompts takes each of them once, however many completions or answers it came with."""
-    for column in map(PURPOSES.index, _PROMPTED):
-        seen: dict[str, int] = {}
-        for row in map(int, np.flatnonzero(can[:, column])):
-            first = seen.setdefault(texts[row].prompt, row)
-            if first != row:
-                can[row, column] = False
-                if not can[row].any():
-                    detail = f"as {_name(records[first])}"
-                    why_not[row] = RowPlace(purpose=None, category="the same prompt", detail=detail)
-
-
-def _name(record: Record) -> str:
-    origin = prompt_in(record).origin
-    return f"{origin.source} row {origin.row}"
-
-
-def _places(
-    records: Sequence[Record],
-    clusters: Clusters,
-    cluster_R: npt.NDArray[np.int64],
-    placement: Placement,
-    serving: Serving,
-) -> Iterator[RowPlace]:
-    neighbours = _neighbours(clusters.joins)
-    room = placement.room.copy()
-    for row in range(len(records)):
-        cluster = cluster_R[row]
+def _places(records: Sequence[Record], joins: Iterable[Edge], rows: _Rows, placement: Placement) -> Iterator[RowPlace]:
+    neighbours = _neighbours(joins)
+    taken, pins, serving = _taken(rows, placement), rows.pins, rows.serving
+    for row, cluster in enumerate(rows.cluster_R.tolist()):
         number, rule = int(placement.purpose[cluster]), REASONS[placement.reason[cluster]]
         if row in serving.why_not:
             yield serving.why_not[row]
@@ -179,25 +235,52 @@ def _places(
             yield RowPlace(purpose=None, category=rule)
         elif not serving.can[row, number]:
             yield RowPlace(purpose=None, category="of no use where its cluster is", detail=f"({PURPOSES[number]})")
-        elif room[cluster] <= 0:
+        elif not taken[row]:
             yield RowPlace(purpose=None, category="its cluster is larger than its purpose")
+        elif pins.kept_R[row]:
+            category = "pinned" if pins.pinned_R[row] else "the same as earlier"
+            yield RowPlace(purpose=PURPOSES[number], category=category)
+        elif row == rows.first_C[cluster] and rule != "kept":
+            yield RowPlace(purpose=PURPOSES[number], category=rule)
         else:
-            room[cluster] -= 1
-            first = clusters.of_row[row]
-            if row == first:
-                yield RowPlace(purpose=PURPOSES[number], category=rule)
-            else:
-                edge = neighbours[row]
-                other = edge.first if edge.second == row else edge.second
-                detail = f"{_name(records[other])} ({edge.kind})"
-                yield RowPlace(purpose=PURPOSES[number], category="cluster with", detail=detail)
+            edge = neighbours[row]
+            other = edge.first if edge.second == row else edge.second
+            detail = f"{row_name(records[other])} ({edge.kind})"
+            yield RowPlace(purpose=PURPOSES[number], category="cluster with", detail=detail)
 
 
-def _neighbours(joins: Sequence[Edge]) -> dict[int, Edge]:
+def _neighbours(joins: Iterable[Edge]) -> dict[int, Edge]:
     """For each row that was joined to others, an edge that did it, to an earlier row if there is one."""
-    found: dict[int, Edge] = {}
+    as_second: dict[int, Edge] = {}
+    as_first: dict[int, Edge] = {}
     for edge in joins:
-        found.setdefault(edge.second, edge)
-    for edge in joins:
-        found.setdefault(edge.first, edge)
-    return found
+        as_second.setdefault(edge.second, edge)
+        as_first.setdefault(edge.first, edge)
+    return as_first | as_second
+
+
+def _report(rows: _Rows, placement: Placement, places: Sequence[RowPlace]) -> dict[str, Any]:
+    """What the sizes, the largest cluster, the pins and the earlier purposes came to."""
+    sizes = np.bincount(rows.cluster_R)
+    largest = int(sizes.argmax())
+    purpose = int(placement.purpose[largest])
+    given = np.bincount(placement.purpose[placement.purpose >= 0], weights=placement.room[placement.purpose >= 0],
+                        minlength=len(PURPOSES)).astype(int)  # fmt: skip
+    by_size = placement.reason == REASONS.index("size rule")
+    unused = [place.category for place in places if place.purpose is None]
+    used = [place.category for place in places if place.purpose is not None]
+    return {
+        "deviation": {name: int(given[index]) - placement.requested[name] for index, name in enumerate(PURPOSES)},
+        "largest_cluster": {
+            "rows": int(sizes[largest]),
+            "share": round(float(sizes[largest]) / len(places), 4),
+            "used": int(placement.room[largest]),
+            "purpose": PURPOSES[purpose] if purpose >= 0 else None,
+        },
+        "clusters_by_size_rule": {"clusters": int(by_size.sum()), "rows": int(placement.room[by_size].sum())},
+        "pinned": {"rows": used.count("pinned"), "unused beside them": unused.count("like a pinned row")},
+        "earlier": {
+            "rows": used.count("the same as earlier"),
+            "unused": unused.count("its cluster has another purpose than earlier"),
+        },
+    }

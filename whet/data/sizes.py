@@ -1,7 +1,8 @@
 """How many rows each purpose shall have: counts as asked for, or ratios of the rows there are.
 
 Out-of-distribution rows serve `final` alone, which takes up to a fifth of its rows from them and up to a fifth from the
-long tail; half of the long tail stays for the other purposes.
+long tail; half of the long tail stays for the other purposes. A purpose with pinned rows has those and no others, and
+the ratios of the rest are raised so that together they ask for the same share.
 """
 
 from collections.abc import Mapping
@@ -15,9 +16,9 @@ from whet.core.errors import DataError
 from whet.core.recipe import SizeSettings
 from whet.core.records import PURPOSES, Purpose
 
-__all__ = ["FINAL_KINDS", "SLOTS", "Kind", "Needs", "needs_of"]
+__all__ = ["FINAL_KINDS", "SLOTS", "Kind", "Needs", "apportion", "needs_of"]
 
-# P purpose, G group of clusters that can serve the same purposes
+# P purpose, C cluster, S slot
 Kind = Literal["ordinary", "long_tail", "out_of_distribution"]
 FINAL_KINDS: tuple[Kind, ...] = get_args(Kind)
 # Where rows are put: seven purposes, and `final` once for each kind of row.
@@ -37,33 +38,58 @@ class Needs:
     requested: Mapping[Purpose, int]
 
 
-def needs_of(sizes: SizeSettings, usable: Integers, kind: npt.NDArray[np.int8]) -> Needs:
-    """`usable[c, p]` rows of cluster c can serve purpose p; counts that cannot be met are a `DataError`."""
+def needs_of(
+    sizes: SizeSettings, usable_PC: Integers, kind: npt.NDArray[np.int8], *, pinned: Integers | None = None
+) -> Needs:
+    """`usable_PC[p, c]` rows of cluster c can serve purpose p; counts that cannot be met are a `DataError`.
+
+    `pinned[p]` rows are a purpose's whatever its size; the clusters that hold them do not count in `usable_PC`.
+    """
     asked = np.array([getattr(sizes, purpose) for purpose in PURPOSES], dtype=np.float64)
+    fixed = np.zeros(len(PURPOSES), dtype=np.int64) if pinned is None else pinned
+    is_ratio = asked.sum() <= 1 + 1e-9
+    free = np.where(fixed > 0, 0.0, asked)
     is_unseen = kind == FINAL_KINDS.index("out_of_distribution")
-    unseen = int(usable[is_unseen, -1].sum())
-    rare = int(usable[kind == FINAL_KINDS.index("long_tail"), -1].sum())
-    seen = usable[~is_unseen]
-    if asked.sum() > 1 + 1e-9:
-        purposes = asked.astype(np.int64)
-        _refuse_impossible(purposes, seen, unseen)
+    unseen = int(usable_PC[-1, is_unseen].sum())
+    rare = int(usable_PC[-1, kind == FINAL_KINDS.index("long_tail")].sum())
+    seen = usable_PC[:, ~is_unseen] if is_unseen.any() else usable_PC
+    if is_ratio:
+        purposes = _from_ratios(free * (asked.sum() / free.sum()) if free.any() else free, seen, unseen)
     else:
-        purposes = _from_ratios(asked, seen, unseen)
+        purposes = free.astype(np.int64)
+        _refuse_impossible(purposes, seen, unseen)
     final = int(purposes[-1])
     most = int(final * _SPECIAL_SHARE)
     out_of_distribution = min(most, unseen)
     long_tail = min(most, int(rare * _LONG_TAIL_SHARE))
     rows = np.array([*purposes[:-1], final - out_of_distribution - long_tail, long_tail, out_of_distribution])
-    return Needs(rows=rows, requested=dict(zip(PURPOSES, map(int, purposes), strict=True)))
+    rows[: len(PURPOSES)] += fixed
+    return Needs(rows=rows, requested=dict(zip(PURPOSES, map(int, purposes + fixed), strict=True)))
+
+
+def apportion(total: int, weights: npt.NDArray[np.float64] | Integers) -> Integers:
+    """Whole numbers in proportion to the weights, with this sum: rounded down, the largest remainders up.
+
+    >>> apportion(10, np.array([1, 1, 4])).tolist()
+    [2, 2, 6]
+    """
+    whole_weight = float(weights.sum())
+    if whole_weight <= 0 or total <= 0:
+        return np.zeros(len(weights), dtype=np.int64)
+    exact = weights * (total / whole_weight)
+    shares = np.floor(exact + 1e-9).astype(np.int64)
+    remainders = np.round(exact - shares, 9)  # equal ones stay equal
+    shares[np.argsort(-remainders, kind="stable")[: total - int(shares.sum())]] += 1
+    return shares
 
 
 def _refuse_impossible(purposes: Integers, seen: Integers, unseen: int) -> None:
-    supply = seen.sum(axis=0)
+    supply = seen.sum(axis=1)
     supply[-1] += min(int(purposes[-1] * _SPECIAL_SHARE), unseen)
     for name, count, rows in zip(PURPOSES, purposes, supply, strict=True):
         if count > rows:
             raise DataError(f"data.sizes.{name} asks for {count} rows, but only {rows} can serve it; lower it")
-    total = int(seen.max(axis=1, initial=0).sum()) + min(int(purposes[-1] * _SPECIAL_SHARE), unseen)
+    total = int(seen.max(axis=0, initial=0).sum()) + min(int(purposes[-1] * _SPECIAL_SHARE), unseen)
     if purposes.sum() > total:
         raise DataError(
             f"data.sizes ask for {purposes.sum()} rows in all, but only {total} are usable; lower them, or give ratios"
@@ -76,7 +102,7 @@ def _from_ratios(ratios: npt.NDArray[np.float64], seen: Integers, unseen: int) -
     With one kind of rows this is ratio x rows. Preference rows, which can serve rm_train and rm_test only, are shared
     between these two, and the other rows among the other purposes. Ratios with a sum below 1 leave rows unused.
     """
-    rows = int(seen.max(axis=1, initial=0).sum())
+    rows = int(seen.max(axis=0, initial=0).sum())
     final = float(ratios[-1])
     # Share of `final` from unseen rows: the full fifth if they suffice, else all of them.
     share = _SPECIAL_SHARE if final else 0.0
@@ -86,12 +112,12 @@ def _from_ratios(ratios: npt.NDArray[np.float64], seen: Integers, unseen: int) -
     of_seen[-1] = final * (1 - share)
     used = (ratios.sum() - final * share) / (1 - final * share) if rows else 0.0
     expected = np.zeros(len(PURPOSES))
-    pattern = (seen > 0) @ (1 << np.arange(len(PURPOSES)))
-    for group in np.unique(pattern):
-        members = seen[pattern == group]
-        weights = np.where(members[0] > 0, of_seen, 0.0)
+    pattern = np.packbits(seen > 0, axis=0, bitorder="little")[0]
+    rows_of = np.array([np.bincount(pattern, weights=of_purpose, minlength=256) for of_purpose in seen])
+    for group in np.flatnonzero(rows_of.any(axis=0)):
+        weights = np.where(group >> np.arange(len(PURPOSES)) & 1, of_seen, 0.0)
         if weights.sum() > 0:
-            expected += members.sum(axis=0) * used * weights / weights.sum()
+            expected += rows_of[:, group] * used * weights / weights.sum()
     expected[-1] /= 1 - share
     whole = np.floor(expected + 1e-9).astype(np.int64)
     spare = min(round(float(expected.sum())) - int(whole.sum()), len(PURPOSES))

@@ -4,7 +4,8 @@ A cluster's place is a number that hangs on the seed and on its first row alone.
 that number says; single rows fill what is left of each purpose in the order of their numbers. Adding one row in a
 hundred therefore shifts the borders a little and moves only the rows beside them.
 
-`final` is filled from three kinds of rows, each with its own size, so there are ten slots for the eight purposes.
+All of that happens within groups: clusters of one stratum that can serve the same purposes. `final` is filled from
+three kinds of rows, each with its own size, so there are ten slots for the eight purposes.
 """
 
 from collections.abc import Mapping
@@ -14,30 +15,49 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from whet.core.recipe import SizeSettings
 from whet.core.records import PURPOSES, Purpose
-from whet.data.sizes import FINAL_KINDS, SLOTS, needs_of
+from whet.data.sizes import FINAL_KINDS, SLOTS, Needs, apportion
 
-__all__ = ["REASONS", "ClusterTable", "Placement", "Reason", "place", "positions"]
+__all__ = ["MOST_STRATA", "REASONS", "ClusterTable", "Placement", "Reason", "place", "positions"]
 
-# C cluster (c of a stratum), S slot: the first seven purposes, then `final` for each kind of row
-Reason = Literal["no purpose", "left over", "hash", "slice quota", "size rule", "fills the size", "final is full"]
+# C cluster, M some of the clusters, P purpose, S slot: the first seven purposes, then `final` for each kind of row
+Reason = Literal[
+    "no purpose", "left over", "hash", "slice quota", "size rule", "fills the size", "final is full", "kept"
+]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 Integers = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+# Stratum and slots of a group are packed into 16 bits, which numpy sorts by radix.
+MOST_STRATA = 64
 # A cluster goes by its hash only where it is at most this share of the size; a larger one goes where most room is.
 _LARGE = 0.1
+_FINAL = len(PURPOSES) - 1
+# Along the hash evaluation lies between training as far as possible: a border that shifts then moves rows of one
+# evaluation purpose into training or back, and rarely from one evaluation purpose to another.
+_ALONG = np.array(
+    [
+        *range(_FINAL, len(SLOTS)),
+        *(PURPOSES.index(name) for name in ("ft_validation", "ft_train", "ft_test", "rm_train", "rm_test")),
+        *(PURPOSES.index(name) for name in ("rl_train", "rl_test")),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterTable:
-    """The clusters to place. `usable[c, p]` says how many rows of cluster c purpose p could take, in PURPOSES' order.
+    """The clusters to place. `usable_PC[p, c]` rows of cluster c could serve purpose p, in PURPOSES' order.
 
-    `key` is 64 bits that do not change while the cluster grows; `kind` indexes FINAL_KINDS.
+    `key` is 64 bits that do not change while the cluster grows; `kind` indexes FINAL_KINDS; `stratum` is below
+    MOST_STRATA. `kept` is the purpose that a cluster has from an earlier preparation or a pin, -1 for none;
+    `kept_rows` of its rows have it and keep it whatever the sizes.
     """
 
-    key: npt.NDArray[np.uint64]
-    usable: Integers
+    key: Hashes
+    usable_PC: Integers
     kind: npt.NDArray[np.int8]
+    stratum: Integers
+    kept: npt.NDArray[np.int8]
+    kept_rows: Integers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,153 +73,279 @@ class Placement:
     requested: Mapping[Purpose, int]
 
 
-def positions(key: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.float64]:
-    """A number in [0, 1) for each key: splitmix64 (Steele, Lea and Flood 2014) of the key and the seed."""
+def _mixed(key: Hashes, seed: int) -> Hashes:
+    """splitmix64 (Steele, Lea and Flood 2014) of the key and the seed."""
     with np.errstate(over="ignore"):
-        mixed = key ^ (np.uint64(seed & (2**64 - 1)) * np.uint64(0x9E3779B97F4A7C15))
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed = mixed ^ (mixed >> np.uint64(31))
+        mixed: Hashes = key ^ (np.uint64(seed & (2**64 - 1)) * np.uint64(0x9E3779B97F4A7C15))
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            mixed ^= mixed >> np.uint64(shift)
+            mixed *= np.uint64(factor)
+        mixed ^= mixed >> np.uint64(31)
+    return mixed
+
+
+def _unit(mixed: Hashes) -> npt.NDArray[np.float64]:
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def place(clusters: ClusterTable, sizes: SizeSettings, *, seed: int) -> Placement:
+def positions(key: Hashes, seed: int) -> npt.NDArray[np.float64]:
+    """A number in [0, 1) for each key: `_mixed` of the key and the seed."""
+    return _unit(_mixed(key, seed))
+
+
+def place(clusters: ClusterTable, needs: Needs, *, seed: int) -> Placement:
     """Put every cluster into one purpose or none. Sizes are met exactly where enough single rows can serve."""
-    needs = needs_of(sizes, clusters.usable, clusters.kind)
-    table = _Table(clusters, needs.rows, positions(clusters.key, seed))
+    table = _Table(clusters, needs.rows, _mixed(clusters.key, seed))
+    table.keep(clusters.kept, clusters.kept_rows)
     table.place_large()
-    strata = table.strata()
-    for number, members in enumerate(strata):
-        supply = sum(int(table.usable[rest].max(axis=1).sum()) for rest in strata[number:])
-        table.place_stratum(members, share=min(1.0, float(table.need.sum()) / max(1, supply)))
+    table.place_groups(clusters.stratum)
     table.fill()
-    purpose = np.where(table.slot < 0, -1, np.minimum(table.slot, len(PURPOSES) - 1)).astype(np.int8)
+    purpose = np.minimum(table.slot, _FINAL)
     return Placement(purpose=purpose, room=table.room, reason=table.reasons(), requested=needs.requested)
 
 
 class _Table:
     """What is still to be placed and how much each slot still needs; every method places some clusters."""
 
-    def __init__(self, clusters: ClusterTable, need: Integers, position: npt.NDArray[np.float64]) -> None:
-        count = len(clusters.key)
+    def __init__(self, clusters: ClusterTable, need: Integers, mixed: Hashes) -> None:
         self.kind = clusters.kind
-        self.position = position
-        self.usable = np.zeros((count, len(SLOTS)), dtype=np.int64)
-        self.usable[:, : len(PURPOSES) - 1] = clusters.usable[:, :-1]
-        self.usable[np.arange(count), len(PURPOSES) - 1 + clusters.kind] = clusters.usable[:, -1]
-        self.usable[clusters.kind == FINAL_KINDS.index("out_of_distribution"), : len(PURPOSES) - 1] = 0
-        self.need = need.copy()
-        self.size = need
-        self.slot = np.full(count, -1, dtype=np.int8)
-        self.room = np.zeros(count, dtype=np.int64)
-        self.rule = np.full(count, REASONS.index("left over"), dtype=np.int8)
-        self.rule[self.usable.max(axis=1, initial=0) == 0] = REASONS.index("no purpose")
+        self.mixed = mixed
+        self.usable = clusters.usable_PC
+        unseen = self.kind == FINAL_KINDS.index("out_of_distribution")
+        if unseen.any():
+            self.usable = self.usable.copy()
+            self.usable[:_FINAL, unseen] = 0
+        self.largest = self.usable.max(axis=0, initial=0)
+        self.size = self._possible_kinds(need)
+        self.need = self.size.copy()
+        self.slot = np.full(len(mixed), -1, dtype=np.int8)
+        self.room = np.zeros(len(mixed), dtype=np.int64)
+        self.rule = np.where(self.largest > 0, np.int8(REASONS.index("left over")), np.int8(0))
 
-    def _put(self, members: Integers, slots: Integers, rule: Reason) -> None:
-        """The members' rows, as many as their slots take at all; they must fit together."""
-        taken = self.usable[members, slots]
-        self.slot[members] = slots
-        self.room[members] = taken
+    def _possible_kinds(self, need: Integers) -> Integers:
+        """What special rows cannot bring to `final`, ordinary ones do."""
+        need = need.copy()
+        for kind in range(1, len(FINAL_KINDS)):
+            if need[_FINAL + kind]:
+                supply = int(self.usable[_FINAL, self.kind == kind].sum())
+                missing = max(0, int(need[_FINAL + kind]) - supply)
+                need[_FINAL + kind] -= missing
+                need[_FINAL] += missing
+        return need
+
+    def _rows(self, members: Integers, slot: int) -> Integers:
+        rows: Integers = self.usable[min(slot, _FINAL), members]
+        return np.where(self.kind[members] == slot - _FINAL, rows, 0) if slot >= _FINAL else rows
+
+    def _put(self, members: Integers, slot: int, rows: Integers, rule: Reason) -> None:
+        self.slot[members] = slot
+        self.room[members] = rows
         self.rule[members] = REASONS.index(rule)
-        self.need -= np.bincount(slots, weights=taken, minlength=len(SLOTS)).astype(np.int64)
+        self.need[slot] -= rows.sum()
+
+    def keep(self, kept: npt.NDArray[np.int8], kept_rows: Integers) -> None:
+        """Clusters that have a purpose keep it; rows that are new in them come in while there is need."""
+        members = np.flatnonzero(kept >= 0)
+        slots = np.where(kept[members] == _FINAL, _FINAL + self.kind[members], kept[members])
+        for slot in np.unique(slots).tolist():
+            here = members[slots == slot]
+            old, rows = np.minimum(kept_rows[here], self._rows(here, slot)), self._rows(here, slot)
+            spare = max(0, int(self.need[slot] - old.sum()))
+            if rows.sum() - old.sum() > spare:
+                here = self._in_order(here)
+                old, rows = np.minimum(kept_rows[here], self._rows(here, slot)), self._rows(here, slot)
+            new = rows - old
+            self._put(here, slot, old + np.clip(spare - (np.cumsum(new) - new), 0, new), "kept")
+        # Of the kinds of `final` one may have kept more than its part; then the others, ordinary rows first, have less.
+        for slot in range(_FINAL, len(SLOTS)):
+            over = max(0, -int(self.need[_FINAL:].clip(max=0).sum()))
+            given = min(over, max(0, int(self.need[slot])))
+            self.need[slot] -= given
+            self.need[_FINAL + int(self.need[_FINAL:].argmin())] += given
+        self.need = np.maximum(self.need, 0)
 
     def place_large(self) -> None:
         """Clusters too large for every slot that could take them: to the largest need, the rows beyond it unused."""
-        rows = self.usable
-        fits = (rows > 0) & (rows <= np.maximum(1, _LARGE * self.size))
-        large = np.flatnonzero((rows.max(axis=1) > 1) & ~fits.any(axis=1) & (rows[:, self.size > 0] > 0).any(axis=1))
-        for member in sorted(large, key=lambda member: (-int(rows[member].max()), float(self.position[member]))):
-            self._put_in_part(int(member), "size rule")
+        several = np.flatnonzero((self.largest > 1) & (self.slot < 0))
+        limit = np.maximum(1, _LARGE * self.size)
+        fits = np.zeros(len(several), dtype=np.bool_)
+        patterns = np.zeros(len(several), dtype=np.uint16)
+        for slot in np.flatnonzero(self.size).tolist():
+            rows = self._rows(several, slot)
+            fits |= (rows > 0) & (rows <= limit[slot])
+            patterns |= (rows > 0).astype(np.uint16) << np.uint16(slot)
+        large = np.flatnonzero(~fits & (patterns > 0))
+        large = large[np.lexsort((self.mixed[several[large]], -self.largest[several[large]]))]
+        for member, pattern in zip(several[large].tolist(), patterns[large].tolist(), strict=True):
+            # Most of many such clusters find every slot full that they could serve.
+            if any(pattern >> slot & 1 for slot in np.flatnonzero(self.need > 0).tolist()):
+                self._put_in_part(member, "size rule")
 
     def _put_in_part(self, member: int, rule: Reason) -> None:
         """Where most of the rows fit, and of such slots the one with the largest need."""
-        gain = np.minimum(self.usable[member], self.need)
-        if gain.max() <= 0:
-            return
-        slot = int(np.lexsort((self.need, gain))[-1])
-        taken = min(int(self.usable[member, slot]), int(self.need[slot]))
-        self.slot[member], self.room[member], self.rule[member] = slot, taken, REASONS.index(rule)
-        self.need[slot] -= taken
+        one = np.array([member])
+        gain = np.array([min(int(self._rows(one, slot)[0]), int(self.need[slot])) for slot in range(len(SLOTS))])
+        if gain.max() > 0:
+            slot = int(np.lexsort((self.need, gain))[-1])
+            self._put(one, slot, gain[slot : slot + 1], rule)
 
-    def strata(self) -> list[Integers]:
-        """Unplaced clusters by the slots that could take them, the choosiest first; each by its position."""
-        open_ = np.flatnonzero((self.slot < 0) & (self.usable.max(axis=1, initial=0) > 0))
-        pattern = ((self.usable[open_] > 0) @ (1 << np.arange(len(SLOTS)))).astype(np.int64)
-        order = np.lexsort((self.position[open_], pattern))
-        groups = np.split(open_[order], np.flatnonzero(np.diff(pattern[order])) + 1)
-        return sorted((group for group in groups if len(group)), key=self._choosiness)
+    def place_groups(self, stratum: Integers) -> None:
+        """Group by group, the choosiest first, each with its part of what the slots need in all."""
+        pattern = np.packbits(self.usable[:_FINAL] > 0, axis=0, bitorder="little")[0].astype(np.uint16)
+        pattern |= (self.usable[_FINAL] > 0).astype(np.uint16) << (self.kind + np.int8(_FINAL)).astype(np.uint16)
+        code = pattern | (stratum.astype(np.uint16) << np.uint16(len(SLOTS)))
+        code[pattern == 0] = 0
+        placed = np.flatnonzero(self.slot >= 0)
+        open_code = code.copy()
+        open_code[placed] = 0
+        order = np.argsort(open_code, kind="stable")
+        ends = np.cumsum(np.bincount(open_code, minlength=2**16))
+        supply = np.bincount(open_code, weights=self.largest, minlength=2**16)
+        supply += np.bincount(code[placed], weights=self.room[placed], minlength=2**16)
+        codes = np.flatnonzero(supply)
+        codes = codes[codes > 0]
+        index = np.searchsorted(codes, code[placed]) * len(SLOTS) + self.slot[placed]
+        index, rows = index[self.room[placed] > 0], self.room[placed][self.room[placed] > 0]
+        there = np.bincount(index, weights=rows, minlength=len(codes) * len(SLOTS)).astype(np.int64)
+        groups = [
+            _Group(
+                members=order[ends[code - 1] : ends[code]],
+                can=(code >> np.arange(len(SLOTS)) & 1).astype(np.bool_),
+                supply=int(supply[code]),
+                placed=there[number * len(SLOTS) :][: len(SLOTS)],
+            )
+            for number, code in enumerate(codes.tolist())
+        ]
+        groups.sort(key=_Group.choosiness)
+        self._place_each(groups)
 
-    def _choosiness(self, group: Integers) -> tuple[int, int]:
-        """Kinds that only a part of `final` takes come first, then those with the fewest slots."""
-        can = self.usable[group[0]] > 0
-        return (-int(can[len(PURPOSES) :].any()), int(can.sum()))
+    def _place_each(self, groups: list["_Group"]) -> None:
+        ahead = sum((group.placed for group in groups), start=np.zeros(len(SLOTS), dtype=np.int64))
+        rest = sum(group.supply for group in groups)
+        special = np.array([sum(group.supply for group in groups if group.can[slot]) for slot in range(len(SLOTS))])
+        for group in groups:
+            wanted = self.need + ahead
+            share = min(1.0, float(wanted.sum()) / max(1, rest))
+            self._place_group(group, group.left(wanted, share=share, special=special))
+            ahead = ahead - group.placed
+            rest -= group.supply
+            special = special - group.can * group.supply
 
-    def place_stratum(self, members: Integers, *, share: float) -> None:
+    def _place_group(self, group: "_Group", left: Integers) -> None:
         """Clusters of several rows where their numbers fall, then single rows in the order of theirs."""
-        rows = self.usable[members]
-        target = self._targets(rows.max(axis=0) > 0, round(int(rows.max(axis=1).sum()) * share))
-        several = rows.max(axis=1) > 1
-        left = target - self._place_several(members[several], target)
-        singles = members[~several]
-        border = np.cumsum(np.maximum(left, 0))
-        placed = singles[: int(border[-1])]
-        slots = np.searchsorted(border, np.arange(len(placed)), side="right")
-        self._put(placed, slots, "hash")
+        left = np.minimum(left, self.need)
+        is_single = self.largest[group.members] == 1
+        several, singles = group.members[~is_single], group.members[is_single]
+        if len(several):
+            unused = group.supply - int(group.placed.sum()) - int(left.sum())
+            left = left - self._place_several(several, left, unused=unused)
+            if left.sum() > len(singles):
+                left = self._fit(several[self.slot[several] < 0], left, "hash")
+        singles = self._in_order(singles)
+        start = 0
+        for slot in _ALONG[left[_ALONG] > 0].tolist():
+            here = singles[start : start + int(left[slot])]
+            self._put(here, slot, np.ones(len(here), dtype=np.int64), "hash")
+            start += len(here)
 
-    def _targets(self, can: npt.NDArray[np.bool_], supply: int) -> Integers:
-        """The stratum's rows over the slots it can serve, in proportion to their needs; special ones of final first."""
-        special = np.where(can, self.need, 0)
-        special[: len(PURPOSES)] = 0
-        special = np.minimum(special, supply)
-        wanted = np.where(can, self.need, 0)
-        wanted[len(PURPOSES) :] = 0
-        rest = min(supply - int(special.sum()), int(wanted.sum()))
-        exact = wanted * (max(0, rest) / max(1, int(wanted.sum())))
-        target = np.floor(exact + 1e-9).astype(np.int64)
-        spare = max(0, rest) - int(target.sum())
-        target[np.argsort(-(exact - target), kind="stable")[:spare]] += 1
-        return np.minimum(target + special, np.maximum(self.need, 0))
+    def _in_order(self, members: Integers) -> Integers:
+        """By hash. Its upper bits and the place in the list are sorted as one number, much faster than by argsort."""
+        bits = np.uint64(max(1, len(members) - 1).bit_length())
+        packed = (self.mixed[members] >> bits << bits) | np.arange(len(members), dtype=np.uint64)
+        packed.sort()
+        return members[(packed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)]
 
-    def _place_several(self, members: Integers, target: Integers) -> Integers:
-        """By hash among the slots where the cluster is not large; what overflows a slot's target stays unplaced."""
-        rows = self.usable[members]
-        chance = np.where((rows > 0) & (rows <= np.maximum(1, _LARGE * self.size)), target, 0).astype(np.float64)
-        border = np.cumsum(chance, axis=1)
-        total = border[:, -1:]
-        mark = self.position[members][:, None] * total
-        slots = np.minimum((border <= mark).sum(axis=1), len(SLOTS) - 1)
+    def _place_several(self, members: Integers, left: Integers, *, unused: int) -> Integers:
+        """By hash among the slots where the cluster is not large; what overflows what is left stays unplaced."""
+        limit = np.minimum(np.maximum(1, _LARGE * self.size), left)
+        fits = np.zeros(len(members), dtype=np.uint16)
+        for slot in np.flatnonzero(left).tolist():
+            rows = self._rows(members, slot)
+            fits |= ((rows > 0) & (rows <= limit[slot])).astype(np.uint16) << np.uint16(slot)
+        marks = _unit(self.mixed[members]) * (1 + max(0, unused) / max(1, int(left.sum())))
+        place = np.full(len(members), len(SLOTS), dtype=np.int8)  # along _ALONG
+        for pattern in np.flatnonzero(np.bincount(fits)).tolist():
+            chance = np.where(pattern >> _ALONG & 1, left[_ALONG], 0)
+            here = np.flatnonzero(fits == pattern)
+            if pattern:
+                place[here] = np.searchsorted(np.cumsum(chance), marks[here] * chance.sum(), side="right")
         placed = np.zeros(len(SLOTS), dtype=np.int64)
-        for slot in range(len(SLOTS)):
-            here = np.flatnonzero((slots == slot) & (total[:, 0] > 0))
-            fits = here[np.cumsum(rows[here, slot]) <= target[slot]]
-            self._put(members[fits], np.full(len(fits), slot), "hash")
-            placed[slot] = rows[fits, slot].sum()
+        for along, slot in enumerate(_ALONG.tolist()):
+            here = members[place == along]
+            rows = self._rows(here, slot)
+            if rows.sum() > left[slot]:
+                here = self._in_order(here)
+                here = here[np.cumsum(self._rows(here, slot)) <= left[slot]]
+                rows = self._rows(here, slot)
+            self._put(here, slot, rows, "hash")
+            placed[slot] = rows.sum()
         return placed
+
+    def _fit(self, members: Integers, left: Integers, rule: Reason) -> Integers:
+        """Whole clusters where they still fit, the largest room first; gives what is left of the room."""
+        members, left, is_moving = self._in_order(members), left.copy(), True
+        while is_moving:
+            is_moving = False
+            for slot in np.argsort(-left, kind="stable").tolist():
+                rows = self._rows(members, slot)
+                taken = np.flatnonzero((rows > 0) & (rows <= left[slot]))
+                taken = taken[np.cumsum(rows[taken]) <= left[slot]]
+                if len(taken):
+                    is_moving = True
+                    self._put(members[taken], slot, rows[taken], rule)
+                    left[slot] -= rows[taken].sum()
+                    members = np.delete(members, taken)
+        return left
 
     def fill(self) -> None:
         """What did not fit goes where there is need: several rows first, then single ones, a last cluster in part."""
-        open_ = np.flatnonzero((self.slot < 0) & (self.usable.max(axis=1, initial=0) > 0))
-        open_ = open_[np.argsort(self.position[open_], kind="stable")]
-        several = self.usable[open_].max(axis=1, initial=0) > 1
-        for member in open_[several]:
-            if self.need.sum() <= 0:
-                return
-            fits = np.where((self.usable[member] > 0) & (self.usable[member] <= self.need), self.need, 0)
-            if fits.max() > 0:
-                self._put(np.array([member]), np.array([int(fits.argmax())]), "fills the size")
-        singles = open_[~several]
-        for slot in np.flatnonzero(self.need > 0):
-            can = singles[(self.usable[singles, slot] > 0) & (self.slot[singles] < 0)][: int(self.need[slot])]
-            self._put(can, np.full(len(can), slot), "fills the size")
-        for member in open_[several]:
-            if self.need.sum() <= 0:
-                return
-            if self.slot[member] < 0:
-                self._put_in_part(int(member), "fills the size")
+        if not self.need.any():
+            return
+        open_ = self._in_order(np.flatnonzero((self.slot < 0) & (self.largest > 0)))
+        several = open_[self.largest[open_] > 1]
+        singles = open_[self.largest[open_] == 1]
+        self._fit(several, self.need, "fills the size")
+        for slot in np.flatnonzero(self.need > 0).tolist():
+            can = singles[(self._rows(singles, slot) > 0) & (self.slot[singles] < 0)][: int(self.need[slot])]
+            self._put(can, slot, np.ones(len(can), dtype=np.int64), "fills the size")
+        for slot in np.flatnonzero(self.need > 0).tolist():
+            # More than one is needed only where a cluster's rows cannot all serve.
+            can = several[(self._rows(several, slot) > 0) & (self.slot[several] < 0)][:1]
+            self._put(can, slot, np.minimum(self._rows(can, slot), self.need[slot]), "fills the size")
 
     def reasons(self) -> npt.NDArray[np.int8]:
         rule = self.rule.copy()
-        rule[self.slot >= len(PURPOSES)] = REASONS.index("slice quota")
+        rule[(self.slot > _FINAL) & (rule != REASONS.index("kept"))] = REASONS.index("slice quota")
         unseen = self.kind == FINAL_KINDS.index("out_of_distribution")
         rule[unseen & (self.slot < 0) & (rule == REASONS.index("left over"))] = REASONS.index("final is full")
         return rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Open clusters of one stratum that can serve the same slots, and what was placed of such clusters before."""
+
+    members: Integers
+    can: npt.NDArray[np.bool_]
+    supply: int  # rows, the placed ones too
+    placed: Integers  # rows in each slot
+
+    def choosiness(self) -> tuple[int, int, list[bool], float]:
+        """Kinds that only a part of `final` takes, then the fewest slots, then where most is placed already."""
+        special = int(self.can[len(PURPOSES) :].any())
+        return (-special, int(self.can.sum()), self.can.tolist(), -float(self.placed.sum()) / max(1, self.supply))
+
+    def left(self, wanted: Integers, *, share: float, special: Integers) -> Integers:
+        """The group's rows over the slots it can serve, in proportion to what they want; less what is placed already.
+
+        `special[s]` rows of this group and the later ones can serve slot s; the special slots of `final` come first.
+        """
+        rows = round(self.supply * share)
+        parts = np.where(self.can, wanted * self.supply / np.maximum(1, special), 0).clip(max=self.supply)
+        parts[: len(PURPOSES)] = 0
+        target = np.rint(parts).astype(np.int64)
+        ordinary = np.where(self.can, wanted, 0)[: len(PURPOSES)]
+        target[: len(PURPOSES)] += apportion(min(rows - int(target.sum()), int(ordinary.sum())), ordinary)
+        left = np.maximum(target - self.placed, 0)
+        most = max(0, int(target.sum()) - int(self.placed.sum()))
+        return left if int(left.sum()) <= most else apportion(most, left)
