@@ -82,6 +82,44 @@ def test_openai_developer_turn_is_a_system_turn() -> None:
     assert row.prompt.messages[0].role == "system"
 
 
+def test_text_parts_weights_and_an_empty_system_turn() -> None:
+    """OpenAI's fine-tuning rows: parts of text are joined, an answer of weight 0 is context or left out."""
+    parts = [{"type": "text", "text": "3+2"}, {"type": "text", "text": "?"}]
+    row = conversation(
+        {
+            "messages": [
+                {"role": "system", "content": ""},
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": "Go away", "weight": 0},
+                {"role": "user", "content": parts},
+                {"role": "assistant", "content": "5", "weight": 1},
+                {"role": "user", "content": "Sure?"},
+                {"role": "assistant", "content": "No", "weight": 0},
+            ]
+        }
+    )
+    assert [turn.content for turn in row.prompt.messages] == ["Hi", "Go away", "3+2?"]
+    assert row.completion == "5"
+
+
+def test_openai_preferences() -> None:
+    record = read(
+        {
+            "input": {"messages": [{"role": "user", "content": "3+2?"}], "tools": []},
+            "preferred_output": [{"role": "assistant", "content": "5"}],
+            "non_preferred_output": [{"role": "assistant", "content": "6"}],
+        }
+    )
+    assert isinstance(record, Comparison)
+    assert (record.prompt.text, record.chosen, record.rejected) == ("3+2?", "5", "6")
+
+
+def test_a_bare_number_is_a_demonstration_with_a_known_answer() -> None:
+    row = conversation({"question": "Clips?", "answer": "2,125"})
+    assert (row.completion, row.prompt.answer) == ("<answer>2125</answer>", "2125")
+    assert conversation({"question": "Clips?", "answer": "2,125"}, think=False).completion == "2,125"
+
+
 def test_sharegpt_and_alpaca() -> None:
     shared = conversation({"conversations": [{"from": "human", "value": "3+2?"}, {"from": "gpt", "value": "5"}]})
     alpaca = conversation({"instruction": "Add", "input": "3 and 2", "output": "5", "history": [["Hi", "Hello"]]})
@@ -140,6 +178,40 @@ def test_rankings_and_plain_text() -> None:
         ("preferences", {"prompt": "?", "chosen": "5", "rejected": "5"}, "rejected", "same text"),
         ("preferences", {"chosen": "5", "rejected": "6"}, "prompt", "missing"),
         ("preferences", {"prompt": "?", "chosen": "5", "rejected": "6", "margin": "big"}, "margin", "number"),
+        ("preferences", {"prompt": "?", "chosen": "5", "rejected": "6", "margin": 10**400}, "margin", "finite"),
+        ("preferences", {"prompt": "?", "chosen": "5", "rejected": "6", "margin": True}, "margin", "not a number"),
+        (
+            "OpenAI preferences",
+            {"input": "?", "preferred_output": [], "non_preferred_output": []},
+            "input",
+            "not an object",
+        ),
+        ("prompt and completion", {"prompt": "?", "completion": "\u200b\ufeff"}, "completion", "empty"),
+        ("prompt and completion", {"prompt": "?", "completion": "5", "label": False}, "label", "to avoid"),
+        (
+            "messages",
+            {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "5", "weight": 0}]},
+            "messages",
+            "weight 0",
+        ),
+        (
+            "messages",
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+            "messages[0].content[0]",
+            "a part of type 'image_url'",
+        ),
+        (
+            "messages",
+            {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]},
+            "messages[0].tool_calls",
+            "only texts",
+        ),
+        (
+            "single messages of trees",
+            {"message_tree_id": "t", "message_id": "m", "text": "Hi", "role": "prompter"},
+            None,
+            "give the file that holds whole trees",
+        ),
         ("rankings", {"prompt": "?", "completions": ["5", "6"], "ranks": [0]}, "ranks", "1 ranks for 2"),
         ("rankings", {"prompt": "?", "completions": ["5", "6"], "ranks": [1, 1]}, "ranks", "nothing is better"),
         ("rankings", {"prompt": "?", "completions": ["5", "6"], "ranks": [0, 7]}, "ranks", "outside"),
@@ -148,7 +220,7 @@ def test_rankings_and_plain_text() -> None:
         ("rankings", {"prompt": "?", "completions": ["5", None], "ranks": [0, 1]}, "completions[1]", "missing"),
     ],
 )
-def test_refused_rows_name_field_and_reason(layout: str, row: dict[str, Any], field: str, reason: str) -> None:
+def test_refused_rows_name_field_and_reason(layout: str, row: dict[str, Any], field: str | None, reason: str) -> None:
     found = refused(row, layout)
     assert found[0] == field
     assert reason in found[1]
@@ -163,3 +235,13 @@ def test_every_layout_is_recognised_from_its_own_columns() -> None:
     for layout in LAYOUTS:
         assert recognise(frozenset(layout.columns)) == layout
     assert recognise(frozenset({"title", "body"})) is None
+
+
+def test_fields_that_a_person_named_decide_between_layouts() -> None:
+    both = frozenset({"messages", "question", "answer"})
+    first, stated = recognise(both), recognise(both, frozenset({"question", "answer"}))
+    assert first is not None
+    assert first.name == "messages"
+    assert stated is not None
+    assert stated.name == "question and answer"
+    assert {"question", "answer", "slice", "margin"} <= FIELDS

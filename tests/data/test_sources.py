@@ -1,8 +1,10 @@
 """Files, folders and hub data sets to records; what cannot be read is one line or one rejection."""
 
 import gzip
+import hashlib
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ from hypothesis import strategies as st
 
 from whet.core.errors import DataError
 from whet.core.recipe import ArithmeticSettings, DataSettings
-from whet.core.records import Comparison, Conversation, prompt_in
+from whet.core.records import Comparison, Conversation, Origin, Rejected, prompt_in
 from whet.data.layouts import LAYOUTS
-from whet.data.sources import Source, read_sources
+from whet.data.sources import Source, read_sources, stream_file
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 ROWS = [{"prompt": f"What is {n}+{n}?", "completion": str(2 * n)} for n in range(3)]
@@ -34,26 +36,14 @@ def asked(source: Source) -> list[str]:
     return [prompt_in(record).text for record in source.records]
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv", "rows.tsv", "rows.parquet", "rows.jsonl.gz"])
-def test_every_format_gives_the_same_rows(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
-    if name.endswith(".parquet"):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        pq.write_table(pa.Table.from_pylist(ROWS), path)
-    elif name.endswith(".gz"):
-        path.write_bytes(gzip.compress(lines(ROWS).encode()))
-    elif name.endswith(".json"):
-        path.write_text(json.dumps({"data": ROWS}))
-    elif name.endswith(".jsonl"):
-        path.write_text(lines(ROWS))
-    else:
-        mark = "\t" if name.endswith(".tsv") else ","
-        path.write_text("\n".join(mark.join(row) for row in [list(ROWS[0]), *(list(row.values()) for row in ROWS)]))
+def test_a_source_is_its_rows_and_how_they_were_understood(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(lines(ROWS))
     source = read(path)
     assert asked(source) == [row["prompt"] for row in ROWS]
-    assert (source.name, source.rows, source.layout.name, source.rejected) == (name, 3, "prompt and completion", ())
+    assert (source.name, source.rows, source.layout.name) == ("rows.jsonl", 3, "prompt and completion")
+    assert (source.rejected, source.skipped, source.thinned, source.columns) == ((), (), (), {})
+    assert source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert source.example == source.records[0]
 
 
@@ -99,6 +89,7 @@ def test_the_layout_is_that_of_most_rows_and_others_are_rejected(tmp_path: Path)
         ("rows.txt", b"hello", "unknown ending '.txt'"),
         ("rows.jsonl", gzip.compress(b"{}", mtime=0), "gzip-compressed, but its name does not end in .gz"),
         ("rows.jsonl.gz", b"{}\n", "named .gz, but not gzip-compressed"),
+        ("rows.jsonl.zst", b"{}\n", "named .zst, but not zstd-compressed"),
         ("cut.jsonl.gz", gzip.compress(b"{}" * 5000, mtime=0)[:-20], "cut or damaged"),
         ("rows.jsonl", "\ufeff{}".encode("utf-16"), "UTF-16"),
         ("rows.json", b'{"a": 1', "not valid JSON"),
@@ -119,6 +110,35 @@ def test_unusable_files_are_one_line(tmp_path: Path, name: str, content: bytes, 
     assert message in str(caught.value)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_compressed_file_that_is_missing_is_no_hub_id() -> None:
+    for name in ("train.jsonl.zst", "train.csv.gz", "train.tsv"):
+        with pytest.raises(DataError, match=f"{name}: no such file"):
+            read_sources(name, SETTINGS, seed=0)
+
+
+def test_a_stream_begins_before_the_file_is_read(tmp_path: Path) -> None:
+    """The rows before a cut are there, and then the error; the first row needs no more than the first piece."""
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(lines(ROWS * 5000).encode())[:-40])
+    stream = stream_file(path, SETTINGS)
+    first = next(stream)
+    assert isinstance(first, Conversation)
+    assert first.prompt.text == "What is 0+0?"
+    with pytest.raises(DataError, match="cut or damaged"):
+        list(stream)
+
+
+def test_renamed_moves_every_origin() -> None:
+    (source,) = read_sources("whet:arithmetic", DataSettings(arithmetic=ArithmeticSettings(rows=50)), seed=3)
+    refused = Rejected(origin=Origin(source="whet:arithmetic", row=1), field=None, reason="odd")
+    whole = replace(source, rejected=(refused,), skipped=(refused,), thinned=source.records[:2])
+    moved = whole.renamed("other")
+    assert moved.name == "other"
+    assert {prompt_in(record).origin.source for record in (*moved.records, *moved.thinned)} == {"other"}
+    assert {row.origin.source for row in (*moved.rejected, *moved.skipped)} == {"other"}
+    assert [record.id for record in moved.records] == [record.id for record in whole.records]
 
 
 def test_missing_file_names_a_near_one(tmp_path: Path) -> None:
@@ -162,7 +182,10 @@ def test_whatever_is_in_a_row_it_is_read_or_refused(rows: list[dict[str, Any]]) 
             source = read(path)
         except DataError:
             return
-        assert len(source.records) + len(source.rejected) == len(rows)
+        read_rows = {prompt_in(record).origin.row for record in source.records}
+        left_out = {row.origin.row for row in source.skipped} - read_rows
+        refused = [row.origin.row for row in source.rejected]
+        assert sorted([*read_rows, *left_out, *refused]) == list(range(len(rows)))
         assert all(row.reason for row in source.rejected)
 
 

@@ -111,5 +111,5 @@ def _is_number(text: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    """A name that any terminal can print."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    """A name that any terminal can print, in one line."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(name))

@@ -27,7 +27,7 @@ def contradictions(records: Sequence[Record]) -> dict[int, str]:
         rows_of[_prompt_key(records[row])].append(row)
     found: dict[int, str] = {}
     for rows in rows_of.values():
-        if len(rows) > 1:
+        if len(rows) > 1 or not isinstance(records[rows[0]], Comparison):
             found |= _of_one_prompt(rows, edges_of, records)
     return dict(sorted(found.items()))
 
@@ -45,19 +45,18 @@ def _of_one_prompt(
         for part in {part_of[better] for better, other in edges_of[row] if part_of[better] == part_of[other]}:
             circles[part].append(row)
     for circle in circles.values():
+        said_by: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for row in circle:
-            yield row, _reason(row, circle, edges_of, records)
-
-
-def _reason(row: int, circle: Sequence[int], edges_of: Mapping[int, _Edges], records: Sequence[Record]) -> str:
-    """Names the first row that says the very opposite, else the others of the circle."""
-    opposite = {(other, better) for better, other in edges_of[row]}
-    others = [other for other in circle if other != row]
-    direct = next((other for other in others if opposite & set(edges_of[other])), None)
-    if direct is not None:
-        return f"prefers the other way round than {_name(records[direct])}"
-    named = " and ".join(_name(records[other]) for other in others[:3])
-    return f"its preferences go in a circle with {named}"
+            for pair in edges_of[row]:
+                said_by[pair].append(row)
+        for row in circle:
+            opposite = [other for a, b in edges_of[row] for other in said_by.get((b, a), ())[:2]]
+            direct = min((other for other in opposite if other != row), default=None)
+            named = [_name(records[other]) for other in circle[:4] if other != row][:3] or ["itself"]
+            if direct is not None:
+                yield row, f"prefers the other way round than {_name(records[direct])}"
+            else:
+                yield row, f"its preferences go in a circle with {' and '.join(named)}"
 
 
 def _name(record: Record) -> str:
@@ -119,7 +118,8 @@ def _strong_parts(worse: Mapping[str, set[str]]) -> dict[str, int]:
                 if path:
                     low[path[-1][0]] = min(low[path[-1][0]], low[text])
                 if low[text] == index[text]:
-                    members = waiting[waiting.index(text) :]
-                    del waiting[-len(members) :]
-                    part_of |= dict.fromkeys(members, index[text])
+                    member = None
+                    while member != text:
+                        member = waiting.pop()
+                        part_of[member] = index[text]
     return part_of

@@ -48,23 +48,28 @@ def json_line_rows(path: Path) -> Iterator[Any]:
     for number, raw in enumerate(lines_of(path), 1):
         if raw.isspace():
             continue
-        place, excerpt = f"line {number}", raw[:120].decode("utf-8", "replace")
-        is_last = not raw.endswith(b"\n")
+        fault = _TOO_DEEP
         try:
             row = _STRICT.decode(raw.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            is_cut = is_last and error.reason == "unexpected end of data"
-            yield Broken(place, _CUT if is_cut else "not UTF-8", excerpt)
+            if _is_shallow(row, raw.count(b"[") + raw.count(b"{")):
+                yield row
+                continue
         except (ValueError, RecursionError) as error:
-            is_cut = is_last and isinstance(error, json.JSONDecodeError) and error.msg != "Extra data"
-            yield Broken(place, _CUT if is_cut else _json_fault(error), excerpt)
-        else:
-            yield row if _is_shallow(raw, row) else Broken(place, _TOO_DEEP, excerpt)
+            fault = _line_fault(error, is_last=not raw.endswith(b"\n"))
+        yield Broken(f"line {number}", fault, raw[:120].decode("utf-8", "replace"))
 
 
-def _is_shallow(text: bytes | str, row: Any) -> bool:
-    """Whether lists and objects stand at most `_DEEPEST` in each other; counting brackets settles nearly every row."""
-    brackets = text.count(b"[") + text.count(b"{") if isinstance(text, bytes) else text.count("[") + text.count("{")
+def _line_fault(error: Exception, *, is_last: bool) -> str:
+    match error:
+        case UnicodeDecodeError():
+            return _CUT if is_last and error.reason == "unexpected end of data" else "not UTF-8"
+        case json.JSONDecodeError() if is_last and error.msg != "Extra data":
+            return _CUT
+    return _json_fault(error)
+
+
+def _is_shallow(row: Any, brackets: int) -> bool:
+    """Whether lists and objects stand at most `_DEEPEST` in each other; few brackets in its text settle it quickly."""
     if brackets <= _DEEPEST:
         return True
     level, depth = [row] if isinstance(row, dict | list) else [], 0
@@ -118,8 +123,9 @@ def _rows_inside(text: str, value: dict[str, Any]) -> Iterator[Any]:
     """The rows of the one list that an object holds (`{"version": 1, "data": [...]}`), else the object as a row."""
     lists = [inner for inner in value.values() if isinstance(inner, list)]
     is_row = recognise(frozenset(value)) is not None or len(lists) != 1
+    brackets = text.count("[") + text.count("{")
     for row in [value] if is_row else lists[0]:
-        yield row if _is_shallow(text, row) else Broken(None, _TOO_DEEP, "")
+        yield row if _is_shallow(row, brackets) else Broken(None, _TOO_DEEP, "")
 
 
 def _holds_json_lines(path: Path) -> bool:
@@ -153,8 +159,8 @@ def _list_rows(path: Path, text: str) -> Iterator[Any]:
                 raise DataError(f"{path}: {_json_fault(error)}, row {number}") from error
             yield Broken(place, _json_fault(error), text[at : at + 120])
         else:
-            is_shallow = _is_shallow(text[at:end], value)
-            yield value if is_shallow else Broken(place, _TOO_DEEP, text[at : at + 120])
+            brackets = text.count("[", at, end) + text.count("{", at, end)
+            yield value if _is_shallow(value, brackets) else Broken(place, _TOO_DEEP, text[at : at + 120])
         number += 1
         at = _after_space(text, end)
         if text[at : at + 1] == "]":

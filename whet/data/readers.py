@@ -125,7 +125,7 @@ def _columnar_rows(path: Path, ending: str) -> Iterator[Any]:
                 _refuse_damaged(batch)
             for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
                 yield from _values(batch.slice(start, _ROWS_AT_ONCE))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
         raise DataError(f"{path}: not a readable {ending[1:]} file ({in_one_line(error)})") from error
 
 
@@ -146,6 +146,15 @@ def _batches(path: Path, ending: str) -> Iterator[Any]:
                 yield reader.get_batch(number)
         else:
             yield from pa.ipc.open_stream(stream)
+            _refuse_cut(path)
+
+
+def _refuse_cut(path: Path) -> None:
+    """A stream that was cut between two batches reads like a shorter one; every writer that closes it marks its end."""
+    with path.open("rb") as stream:
+        stream.seek(-8, 2)
+        if not stream.read().endswith(b"\0" * 4):
+            raise DataError(f"{path}: an arrow stream without its end mark: it was cut off or never closed")
 
 
 def _refuse_damaged(batch: Any) -> None:
