@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from whet.core.recipe import SizeSettings
 from whet.core.records import PURPOSES
-from whet.data.sizes import FINAL_KINDS, SLOTS, Needs, needs_of
+from whet.data.sizes import FINAL_KINDS, SLOTS, Needs, apportion, needs_of
 
 
 def needs(sizes: SizeSettings, *, ordinary: int, long_tail: int = 0, unseen: int = 0) -> Needs:
@@ -46,3 +46,26 @@ def test_ratios_never_ask_for_more_rows_than_there_are(ordinary: int, long_tail:
     assert seen <= ordinary + long_tail
     assert asked.rows[-1] <= unseen
     assert seen >= ordinary + long_tail - 2  # nothing is left but what rounding leaves
+
+
+def test_a_pinned_purpose_has_its_rows_and_the_others_share_the_rest() -> None:
+    # final is pinned with 77 rows; the ratios of the others, .9 in all, share 900 rows: .40 / .90 x 900 = 400
+    pinned = np.zeros(len(PURPOSES), dtype=np.int64)
+    pinned[-1] = 77
+    usable_PC = np.ones((len(PURPOSES), 900), dtype=np.int64)
+    kind = np.zeros(900, dtype=np.int8)
+    asked = needs_of(SizeSettings(), usable_PC, kind, pinned=pinned)
+    assert list(asked.requested.values()) == [400, 50, 50, 150, 50, 150, 50, 77]
+    assert asked.rows.tolist()[-3:] == [77, 0, 0]
+    counts = needs_of(SizeSettings(**dict.fromkeys(PURPOSES, 20.0)), usable_PC, kind, pinned=pinned)
+    assert list(counts.requested.values()) == [20] * 7 + [77]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1000), st.lists(st.integers(0, 50), min_size=1, max_size=10))
+def test_apportioned_rows_have_the_sum_and_are_off_by_less_than_one(total: int, weights: list[int]) -> None:
+    shares = apportion(total, np.array(weights))
+    whole = sum(weights)
+    assert shares.sum() == (total if whole else 0)
+    for share, weight in zip(shares, weights, strict=True):
+        assert abs(share - weight * total / max(1, whole)) < 1

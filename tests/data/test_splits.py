@@ -1,6 +1,6 @@
 """Whole clusters to purposes: exact sizes, hardly a row moved, nothing broken by a giant."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -150,3 +150,112 @@ def test_single_rows_make_every_size_exact(singles: int, seed: int, pairs: int) 
     placement = placed(table([2] * pairs + [1] * (singles + 4 * pairs)), DEFAULT, seed=seed)
     assert sizes_of(placement) == list(placement.requested.values())
     assert sum(sizes_of(placement)) == singles + 6 * pairs
+
+
+TEST = PURPOSES.index("ft_test")
+THREE = SizeSettings(**dict.fromkeys(PURPOSES, 0.0) | {"ft_train": 0.9, "ft_validation": 0.05, "ft_test": 0.05})
+
+
+def strata_rows(clusters: ClusterTable, placement: Placement) -> list[list[int]]:
+    """Rows of each stratum in each purpose."""
+    return [
+        [int(placement.room[(placement.purpose == number) & (clusters.stratum == stratum)].sum())
+         for number in range(len(PURPOSES))]
+        for stratum in range(int(clusters.stratum.max()) + 1)
+    ]  # fmt: skip
+
+
+def test_every_stratum_has_its_share_of_every_purpose() -> None:
+    # 800 rows of one stratum and 200 of the other, some in clusters of two: .9, .05 and .05 of each
+    clusters = replace(table([2] * 100 + [1] * 800), stratum=np.array([0] * 80 + [1] * 20 + [0] * 640 + [1] * 160))
+    assert strata_rows(clusters, placed(clusters, THREE)) == [[720, 40, 40, *[0] * 5], [180, 10, 10, *[0] * 5]]
+
+
+def test_a_giant_counts_in_its_stratum() -> None:
+    # The giant is 250 of its stratum's 350 rows: of the other 100 train takes 65, so that it has .9 of all.
+    clusters = replace(table([250, *[1] * 1000]), stratum=np.array([0] * 101 + [1] * 900))
+    placement = placed(clusters, THREE)
+    assert REASONS[placement.reason[0]] == "size rule"
+    (first, second) = strata_rows(clusters, placement)
+    assert [a + b for a, b in zip(first, second, strict=True)][:3] == [1125, 63, 62]
+    assert first[0] == 315
+    assert all(abs(a - b) <= 1 for a, b in zip(first[1:3], [17.5, 17.5], strict=True))
+
+
+def test_a_giant_that_is_nearly_its_whole_stratum_is_made_up_for_by_the_others() -> None:
+    clusters = replace(table([250, *[1] * 1000]), stratum=np.array([0] * 11 + [1] * 990))
+    placement = placed(clusters, THREE)
+    assert sizes_of(placement) == list(placement.requested.values())
+    assert strata_rows(clusters, placement)[0][0] >= 250
+
+
+def test_what_is_kept_stays_and_the_rest_fills_the_sizes() -> None:
+    rows = np.random.default_rng(1).choice([1, 1, 1, 2, 3], size=4000)
+    before = placed(table(rows.tolist()), DEFAULT)
+    # One row joins every 50th cluster, and 40 are new.
+    after = table([*(rows + (np.arange(4000) % 50 == 0)).tolist(), *[1] * 40])
+    kept = np.concatenate([before.purpose, np.full(40, -1)]).astype(np.int8)
+    again = placed(replace(after, kept=kept, kept_rows=np.concatenate([before.room, np.zeros(40, dtype=np.int64)])),
+                   DEFAULT)  # fmt: skip
+    assert (again.purpose[:4000] == before.purpose)[before.purpose >= 0].all()
+    assert (again.room[:4000] >= before.room).all()
+    assert sizes_of(again) == list(again.requested.values())
+
+
+def test_more_kept_rows_than_the_size_stay_but_take_no_new_ones_in() -> None:
+    clusters = table([4, 4, *[1] * 92])
+    few = SizeSettings(**dict.fromkeys(PURPOSES, 1.0) | {"ft_test": 5.0})
+    kept = np.full(94, -1, dtype=np.int8)
+    kept[:2] = TEST
+    placement = placed(replace(clusters, kept=kept, kept_rows=np.array([3, 3, *[0] * 92])), few)
+    assert placement.room[:2].tolist() == [3, 3]
+    assert sizes_of(placement) == [1, 1, 6, 1, 1, 1, 1, 1]
+    assert {REASONS[reason] for reason in placement.reason[:2]} == {"kept"}
+
+
+def test_kept_long_tail_beyond_its_part_of_final_leaves_ordinary_rows_less() -> None:
+    kinds = ["long_tail"] * 50 + ["ordinary"] * 450
+    kept = np.array([FINAL] * 50 + [-1] * 450, dtype=np.int8)
+    clusters = replace(table([1] * 500, kinds=kinds), kept=kept, kept_rows=(kept >= 0).astype(np.int64))
+    placement = placed(clusters, SizeSettings(**dict.fromkeys(PURPOSES, 60.0)))
+    assert sizes_of(placement) == [60] * 8
+    assert np.bincount(clusters.kind[placement.purpose == FINAL]).tolist() == [10, 50]
+
+
+def test_pairs_alone_fill_even_sizes() -> None:
+    placement = placed(table([2] * 500), DEFAULT)
+    assert sizes_of(placement) == [400, 50, 50, 150, 50, 150, 50, 100]
+    assert sizes_of(placed(table([2] * 500), SizeSettings(**dict.fromkeys(PURPOSES, 5.0)))) == [5] * 8
+
+
+def test_a_giant_moves_nothing_when_rows_are_added() -> None:
+    rows = np.random.default_rng(0).choice([1, 1, 1, 2, 3], size=20000)
+    rows[7] = rows.sum() // 4
+    before = placed(table(rows.tolist()), THREE)
+    after = placed(table([*rows.tolist(), *[1] * 200]), THREE)
+    for placement in (before, after):
+        assert sizes_of(placement) == list(placement.requested.values())
+        assert PURPOSES[placement.purpose[7]] == "ft_train"
+    assert (before.purpose != after.purpose[:20000]).mean() < 0.004
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(0, 3), st.integers(-1, 7)), min_size=1, max_size=120),
+    st.integers(0, 3),
+)
+def test_kept_and_stratified_rows_are_counted_once(cells: list[tuple[int, int, int]], seed: int) -> None:
+    rows, stratum, kept = (np.array(column) for column in zip(*cells, strict=True))
+    clusters = replace(
+        table(rows.tolist()),
+        stratum=stratum,
+        kept=kept.astype(np.int8),
+        kept_rows=np.where(kept >= 0, (rows + 1) // 2, 0),
+    )
+    placement = placed(clusters, DEFAULT, seed=seed)
+    assert (placement.purpose[kept >= 0] == kept[kept >= 0]).all()
+    assert (placement.room >= clusters.kept_rows).all()
+    assert (placement.room <= rows).all()
+    least = np.bincount(kept[kept >= 0], weights=clusters.kept_rows[kept >= 0], minlength=len(PURPOSES))
+    for got, asked, held in zip(sizes_of(placement), placement.requested.values(), least, strict=True):
+        assert got <= max(asked, held)

@@ -16,7 +16,7 @@ from whet.core.recipe import DataSettings
 from whet.core.records import Record, prompt_in
 from whet.data.duplicates import RowText
 from whet.data.text import FEWEST_PLAIN_WORDS
-from whet.data.words import WordTable, mixed, name_hashes, names_of, template_words, word_tables
+from whet.data.words import WordTable, mixed, template_words, word_tables
 
 __all__ = ["find_slices"]
 
@@ -101,7 +101,8 @@ def _long_tail(records: Sequence[Record], texts: Sequence[RowText]) -> dict[int,
     for reason, score in measures.items():
         most = min(int(_MOST_BY_ONE * count), int(_MOST * count) - len(found))
         order = np.lexsort((hashes, -score))
-        found |= {row: reason for row in order[score[order] > 0].tolist()[:most] if row not in found}
+        far = [row for row in order[score[order] > 0].tolist() if row not in found]
+        found |= dict.fromkeys(far[:most], reason)
     return found
 
 
@@ -109,42 +110,46 @@ def _beyond(measure: Floats) -> Floats:
     """How far each is above the median beyond _FAR robust standard deviations, at most 0 for all others.
 
     The deviation is 1.4826 x the median distance from the median, as of a normal distribution, and at least a
-    hundredth of the median: rows of all but one length are not extreme.
+    twentieth of the median: rows of all but one length are not extreme.
     """
     middle = float(np.median(measure))
-    spread = max(1.4826 * float(np.median(np.abs(measure - middle))), 0.01 * abs(middle), 1e-6)
+    spread = max(1.4826 * float(np.median(np.abs(measure - middle))), 0.05 * abs(middle), 1e-6)
     # Rounded, because logarithms differ in the last bit from one machine to another.
     return np.round((measure - middle) / spread - _FAR, 6)
 
 
 def _mean_rarity(texts: Sequence[str]) -> Floats:
     """The mean inverse document frequency, log(rows / rows with the word), of each row's words; 0 without words."""
-    pieces = [np.unique(_words_by_row(table)[0], return_counts=True) for table in word_tables(texts)]
-    word, place = np.unique(np.concatenate([words for words, _ in pieces]), return_inverse=True)
-    uses = np.bincount(place, weights=np.concatenate([counts for _, counts in pieces]))
+    pieces = [_words_by_row(table) for table in word_tables(texts)]
+    counted = [np.unique(words, return_counts=True) for words, _ in pieces]
+    word, place = np.unique(np.concatenate([words for words, _ in counted]), return_inverse=True)
+    uses = np.bincount(place, weights=np.concatenate([counts for _, counts in counted]))
     rarity = np.log(len(texts) / uses)
     means: list[Floats] = []
-    for table in word_tables(texts):
-        word_W, row_W = _words_by_row(table)
-        total = np.bincount(row_W, weights=rarity[np.searchsorted(word, word_W)], minlength=table.rows)
-        means.append(total / np.maximum(1, np.bincount(row_W, minlength=table.rows)))
+    for words, count_R in pieces:
+        row_W = np.repeat(np.arange(len(count_R)), count_R)
+        total = np.bincount(row_W, weights=rarity[np.searchsorted(word, words)], minlength=len(count_R))
+        means.append(total / np.maximum(1, count_R))
     return np.concatenate(means)
 
 
 def _words_by_row(table: WordTable) -> tuple[Hashes, Integers]:
-    """Each row's different words, numbers left out, and their rows."""
+    """Each row's different words, numbers left out, row after row; and how many each row has."""
     row_W = np.repeat(np.arange(table.rows), table.count_R)[~table.is_digits_W]
     word_W = table.word_W[~table.is_digits_W]
     _, first = np.unique(word_W ^ mixed(row_W.astype(np.uint64)), return_index=True)
-    return word_W[first], row_W[first]
+    first.sort()
+    return word_W[first], np.bincount(row_W[first], minlength=table.rows)
 
 
 def _rare_forms(texts: Sequence[str]) -> Floats:
-    """1 for rows whose text with names and numbers masked is no other row's, if most rows share theirs; else 0."""
-    names = name_hashes(list(names_of(texts)))
+    """1 for rows whose text with names and numbers masked is no other row's, if most rows share theirs; else 0.
+
+    Every word with a capital is masked: what is a name need not be known to see that a form recurs.
+    """
     forms, says_enough = [], []
     for table in word_tables(texts):
-        masked, plain_R = template_words(table, names)
+        masked, plain_R = template_words(table, np.unique(table.word_W[table.is_capital_W]))
         place = np.arange(len(masked.word_W)) - np.repeat(masked.start_R[:-1], masked.count_R)
         hashes = np.append(mixed(masked.word_W ^ mixed(place.astype(np.uint64))), np.uint64(0))
         sums = np.add.reduceat(hashes, masked.start_R[:-1])
