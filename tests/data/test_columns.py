@@ -106,6 +106,10 @@ def test_a_table_without_a_header_says_how_to_name_its_columns(tmp_path: Path) -
         assert "data.columns: {question: '1', answer: '2'}" in str(caught.value)
         source = read(path, {"question": "1", "answer": "2"})
         assert (source.rows, len(source.records)) == (2, 2)
+    path.write_text("0\t1\nHow many?\t3\n")  # a header, as some libraries write it
+    with pytest.raises(DataError, match=r"no known layout in its columns \(0, 1\)"):
+        read(path, {})
+    path.write_text("How many?\t3\n")
     with pytest.raises(DataError, match="has no column '3', which is to be 'answer'; known: 1, 2"):
         read(path, {"question": "1", "answer": "3"})
 

@@ -1,6 +1,7 @@
 """Sources in stated proportions: the scarcest whole, the others thinned by hash, nothing lost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -53,6 +54,13 @@ def test_the_choice_is_by_hash_and_keeps_the_order() -> None:
     # Of the 100 that were kept of 200, 20 rows more (and 10 places more) replace few.
     old, new = kept(0, 200), kept(0, 220)
     assert len([record for record in old if record in new]) >= 90
+
+
+def test_the_choice_does_not_depend_on_where_a_record_stands() -> None:
+    ordered = source("a", 60)
+    turned = replace(ordered, records=tuple(reversed(ordered.records)))
+    ((one,), _), ((other,), _) = (mix([[part], [source("b", 30)]], [1, 1], seed=0) for part in (ordered, turned))
+    assert one.records == tuple(reversed(other.records))
 
 
 def test_weights_that_do_not_fit_are_one_line() -> None:

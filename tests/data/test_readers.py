@@ -211,7 +211,7 @@ def test_items_of_a_list_cost_only_themselves(tmp_path: Path) -> None:
 
 def test_cells_of_a_table(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    path.write_bytes(b'a,b\n"two\nlines",2\n1\n\n1,2,3\ncaf\xe9,2\n"3 ""x""",4\nz\0ro,5\n6,\n')
+    path.write_bytes(b'a,b\n"two\nlines",2\n1\n\n1,2,3\ncaf\xe9,2\n"3 ""x""",4\nz\0ro,5\n6,\n"7\n8",9,10\n')
     rows = list(file_rows(path))
     good = [{"a": "two\nlines", "b": "2"}, {"a": '3 "x"', "b": "4"}, {"a": "6", "b": None}]
     assert [row for row in rows if not isinstance(row, Broken)] == good
@@ -221,6 +221,7 @@ def test_cells_of_a_table(tmp_path: Path) -> None:
         (2, "line 6", "3 cells for 2 columns"),
         (3, "line 7", "not UTF-8"),
         (5, "line 9", "holds a zero byte"),
+        (7, "line 11", "3 cells for 2 columns"),
     ]
 
 
