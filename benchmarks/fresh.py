@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,17 +71,24 @@ def run_tools(
 
 
 def worker(
-    folder: Path, names: Sequence[str], run: Callable[..., Arrays], warm_up: Mapping[str, Sequence[str]]
+    folder: Path,
+    names: Sequence[str],
+    run: Callable[..., Arrays],
+    warm_up: Mapping[str, Sequence[str]],
+    prepare: Callable[[Sequence[str]], Sequence[Any]] = lambda texts: texts,
 ) -> None:
-    """Runs once on `warm_up`, as imports are not the work, and once on the texts; leaves the result in the folder."""
-    texts = {}
+    """Runs once on `warm_up`, as imports are not the work, and once on the texts; leaves the result in the folder.
+
+    `prepare` is done to each list of texts before the clock starts.
+    """
+    arguments = {}
     for name in names:
         with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:
-            texts[name] = [json.loads(line) for line in lines]
-    run(**warm_up)
+            arguments[name] = prepare([json.loads(line) for line in lines])
+    run(**{name: prepare(texts) for name, texts in warm_up.items()})
     before = _memory_kb(peak=False)
     began, began_wall = time.process_time(), time.perf_counter()
-    found = run(**texts)
+    found = run(**arguments)
     stats = {"cpu_s": time.process_time() - began, "wall_s": time.perf_counter() - began_wall}
     stats["kb"] = max(0, _memory_kb(peak=True) - before)
     np.savez(folder / "found.npz", **found)
