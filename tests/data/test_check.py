@@ -13,6 +13,7 @@ from whet.core.files import file_sha256, read_json, write_json
 from whet.core.recipe import ArithmeticSettings, DataSettings
 from whet.core.records import Conversation, Message, prompt_in
 from whet.data.check import check
+from whet.data.duplicates import VIEWS
 from whet.data.manifest import StoredRow, manifest_hash, read_rows, write_rows
 from whet.data.prepare import prepare
 
@@ -42,7 +43,7 @@ def test_fresh_data_is_proven(data: Path) -> None:
     proof = check(data)
     assert proof.is_proven
     assert proof.rows == sum(entry["rows"] for entry in read_json(data / "manifest.json")["purposes"].values())
-    assert set(proof.edges) == {"exact", "shared_prompt", "near", "template"}
+    assert set(proof.edges) == set(VIEWS)
 
 
 def test_altered_and_missing_files_are_named(data: Path) -> None:
@@ -114,7 +115,7 @@ def test_rows_that_vanish_from_the_list_are_missed(data: Path) -> None:
 def test_no_manifest_or_another_format_is_one_line(data: Path) -> None:
     manifest = read_json(data / "manifest.json")
     write_json(data / "manifest.json", manifest | {"format": 99})
-    with pytest.raises(DataError, match="not a manifest of format 1"):
+    with pytest.raises(DataError, match="not a manifest of format 2"):
         check(data)
     (data / "manifest.json").write_text("{")
     with pytest.raises(DataError, match="not valid JSON"):

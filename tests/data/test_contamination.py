@@ -25,9 +25,11 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def hits(tmp_path: Path, train: list[str], benchmark: list[str]) -> list[Hit]:
-    return contamination(
-        write(tmp_path / "train.jsonl", [{"prompt": text, "completion": "none"} for text in train]),
-        write(tmp_path / "bench.jsonl", [{"prompt": text} for text in benchmark]),
+    return list(
+        contamination(
+            write(tmp_path / "train.jsonl", [{"prompt": text, "completion": "none"} for text in train]),
+            write(tmp_path / "bench.jsonl", [{"prompt": text} for text in benchmark]),
+        )
     )
 
 
@@ -37,7 +39,7 @@ def test_each_rule_names_its_pair(tmp_path: Path) -> None:
     train = [
         "Nothing of this kind is asked anywhere in that file, is it?",
         BENCHMARK.upper().replace(" ", "\u00a0 "),  # looks different, says the same
-        BENCHMARK.replace("Alice", "Ben").replace("nine", "12"),  # other names and numbers
+        BENCHMARK.replace("Alice", "Ben").replace("nine", "12").replace("two", "7"),  # other names and numbers
         f"Here is one more example. {BENCHMARK} Now solve the next one. It is about pears.",  # inside a text
         " ".join(words[:14]) + " and then everything goes on in another way that has nothing to do with it",
     ]
@@ -48,7 +50,7 @@ def test_each_rule_names_its_pair(tmp_path: Path) -> None:
         (3, "8-gram", 1),
         (4, "13-gram", 1),
     ]
-    assert found[0].also == ("template", "8-gram", "13-gram")
+    assert found[0].also == ("near", "template", "8-gram", "3-gram", "13-gram")
     # 25 words make 13 runs of 13; the first 14 words hold 2 of them
     assert found[3].score == 2 / 13
     assert found[2].score == 1.0
@@ -59,9 +61,7 @@ def test_clean_files_give_nothing_and_short_rows_match_only_themselves(tmp_path:
     assert [hit.kind for hit in hits(tmp_path, ["what is 4+2?"], ["What is 4+2?"])] == ["exact"]
 
 
-@pytest.mark.parametrize("pairs", [4_000_000, 3])
-def test_n_gram_rules_equal_brute_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
-    monkeypatch.setattr(module, "_PAIRS", pairs)
+def test_n_gram_rules_equal_brute_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK", 37)
     chance = random.Random(0)
     phrases = [" ".join(chance.choices("a b c d e f g h i j k l m n o p".split(), k=9)) for _ in range(25)]
@@ -69,10 +69,15 @@ def test_n_gram_rules_equal_brute_force(tmp_path: Path, monkeypatch: pytest.Monk
     train = [" ".join(word for word in text.split() if chance.random() < 0.97) for text in train]
     expected = {}
     for row, text in enumerate(train):
-        mine = {size: set(shingles(f"{text} none", size)) for size in (8, 13)}
+        mine = {size: set(shingles(f"{text} none", size)) for size in (3, 8, 13)}
         kinds = set()
         for question in bench:
-            runs = {size: set(shingles(question, size)) for size in (8, 13)}
+            runs = {size: set(shingles(question, size)) for size in (3, 8, 13)}
+            plain = set(shingles(text, 3))
+            if len(plain & runs[3]) >= 0.7 * len(plain | runs[3]):
+                kinds.add("near")
+            if len(mine[3] & runs[3]) >= 0.6 * len(runs[3]) - 1e-9:
+                kinds.add("3-gram")
             if len(mine[8] & runs[8]) > 0.5 * len(runs[8]):
                 kinds.add("8-gram")
             if mine[13] & runs[13]:
@@ -93,7 +98,7 @@ def test_refused_rows_keep_their_numbers(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
-        contamination(tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+        list(contamination(tmp_path / "a.jsonl", tmp_path / "b.jsonl"))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside the repository")

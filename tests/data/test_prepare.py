@@ -89,7 +89,7 @@ def test_exact_duplicates_are_dropped_and_siblings_stay_together(tmp_path: Path)
     assert manifest["unused"]["reasons"]["exact duplicate"] == 1
     siblings = {found["rows.jsonl", row][0] for row in (8, 41)} - {None}
     assert len(siblings) == 1
-    assert manifest["edges"] == {"exact": 1, "shared_prompt": 1, "near": 0, "template": 0}
+    assert {kind: count for kind, count in manifest["edges"].items() if count} == {"exact": 1, "shared_prompt": 1}
     assert manifest["clusters"]["count"] == 58
     assert "rows.jsonl row 8 (shared_prompt)" in found["rows.jsonl", 41][1] or found["rows.jsonl", 41][0] is None
 
@@ -206,3 +206,105 @@ def test_gsm8k_is_split_exactly_and_proven(tmp_path: Path) -> None:
     assert sum(sizes) + manifest["unused"]["rows"] == 7473
     assert sizes == [manifest["purposes"][purpose]["requested"] for purpose in PURPOSES]
     assert check(tmp_path).problems == ()
+
+
+def test_near_copies_contradictions_and_benchmark_rows_serve_nothing(tmp_path: Path) -> None:
+    rows = demonstrations(80)
+    long = "A train leaves the old station at 9 in the morning and drives for 3 hours to the sea. How far does it go?"
+    rows += [{"prompt": text, "completion": "It goes far.", "answer": 180} for text in (long, f"Well. {long}")]
+    bench = write(tmp_path / "bench.jsonl", [{"prompt": rows[7]["prompt"].upper()}, {"prompt": "Who are you?"}])
+    preferences = [
+        {
+            "prompt": f"Which of {WORDS[n % 16]} and {THINGS[n % 16]} is nicer?",
+            "chosen": "this",
+            "rejected": f"that {n}",
+        }
+        for n in range(40)
+    ]
+    preferences.append(preferences[0] | {"chosen": "that 0", "rejected": "this"})
+    settings = DataSettings(
+        source=write(tmp_path / "rows.jsonl", rows),
+        preferences=write(tmp_path / "preferences.jsonl", preferences),
+        benchmarks=(bench,),
+    )
+    manifest = prepare(settings, seed=0, out=tmp_path / "out")
+    placed = reasons(manifest)
+    assert placed["rows.jsonl", 7] == (None, "in a benchmark (exact) bench.jsonl row 0, 1.00")
+    assert placed["rows.jsonl", 81] == (None, "near duplicate of rows.jsonl row 80")
+    assert placed["rows.jsonl", 80][0] is not None
+    for row in (0, 40):
+        assert placed["preferences.jsonl", row][1].startswith("contradictory preferences")
+    assert manifest["unused"]["reasons"]["in a benchmark (exact)"] == 1
+    assert check(tmp_path / "out").problems == ()
+    kept = prepare(settings.model_copy(update={"near_duplicates": "keep"}), seed=0, out=tmp_path / "kept")
+    assert kept["unused"]["reasons"].keys().isdisjoint({"near duplicate"})
+
+
+def test_a_pinned_test_set_stays_whole_and_rows_like_its_leave_training(tmp_path: Path) -> None:
+    rows = demonstrations(120)
+    test = [{"prompt": row["prompt"], "answer": row["answer"]} for row in rows[:5]]
+    test += [
+        {"prompt": f"How many {thing} fit into one {word} box?", "answer": 3} for thing, word in zip(THINGS, WORDS, strict=True)
+    ]
+    settings = DataSettings(
+        source=write(tmp_path / "rows.jsonl", rows), pinned={"final": write(tmp_path / "test.jsonl", test)}
+    )
+    manifest = prepare(settings, seed=0, out=tmp_path / "out")
+    placed = reasons(manifest)
+    assert {placed["test.jsonl", row][0] for row in range(len(test))} == {"final"}
+    assert manifest["purposes"]["final"]["rows"] == len(test)
+    assert {placed["rows.jsonl", row][0] for row in range(5)} == {None}
+    assert check(tmp_path / "out").problems == ()
+
+
+def test_earlier_rows_keep_their_purposes_when_rows_are_added(tmp_path: Path) -> None:
+    rows = demonstrations(200)
+    first = prepare(DataSettings(source=write(tmp_path / "a.jsonl", rows[:160])), seed=0, out=tmp_path / "one")
+    grown = DataSettings(source=write(tmp_path / "a.jsonl", rows), earlier=str(tmp_path / "one"))
+    second = prepare(grown, seed=5, out=tmp_path / "two")
+    before = {key: place[0] for key, place in reasons(first).items() if place[0]}
+    after = {key: place[0] for key, place in reasons(second).items()}
+    assert before.items() <= after.items()
+    assert check(tmp_path / "two").problems == ()
+
+
+def test_weights_thin_the_larger_source_and_say_so(tmp_path: Path) -> None:
+    rows = demonstrations(200)
+    names = tuple(write(tmp_path / name, part) for name, part in (("a.jsonl", rows[:40]), ("b.jsonl", rows[40:])))
+    manifest = prepare(DataSettings(source=names, weights=(1, 2)), seed=0, out=tmp_path / "out")
+    used = Counter(source for (source, _), (_, reason) in reasons(manifest).items() if "thinned" not in reason)
+    assert used == {"a.jsonl": 40, "b.jsonl": 80}
+    assert manifest["unused"]["reasons"]["thinned to keep data.weights"] == 80
+    assert check(tmp_path / "out").problems == ()
+
+
+def test_evaluation_is_newer_than_training(tmp_path: Path) -> None:
+    rows = [row | {"day": f"2026-{1 + n // 28:02}-{1 + n % 28:02}"} for n, row in enumerate(demonstrations(200))]
+    settings = DataSettings(source=write(tmp_path / "rows.jsonl", rows), time="day")
+    manifest = prepare(settings, seed=0, out=tmp_path / "out")
+    days = {row["row"]: rows[row["row"]]["day"] for row in manifest["rows"]}
+    trained = [days[row["row"]] for row in manifest["rows"] if row["purpose"] in TRAINING_PURPOSES]
+    evaluated = [days[row["row"]] for row in manifest["rows"] if row["purpose"] in EVALUATION_PURPOSES]
+    assert max(trained) <= min(evaluated)
+    assert len(evaluated) >= 40
+    assert check(tmp_path / "out").problems == ()
+
+
+def test_the_records_of_a_conversation_tree_stay_together(tmp_path: Path) -> None:
+    def tree(n: int) -> dict[str, Any]:
+        replies = [
+            {"text": f"Reply {rank} about {THINGS[n % 16]} {n}.", "role": "assistant", "rank": rank, "replies": []}
+            for rank in range(3)
+        ]
+        prompt = {"text": demonstrations(n + 1)[n]["prompt"], "role": "prompter", "replies": replies}
+        return {"message_tree_id": f"tree{n}", "tree_state": "ready_for_export", "prompt": prompt}
+
+    settings = DataSettings(source=write(tmp_path / "trees.jsonl", [tree(n) for n in range(60)]))
+    manifest = prepare(settings, seed=0, out=tmp_path / "out")
+    assert len(manifest["rows"]) > 60
+    of_tree: dict[int, set[str]] = {}
+    for row in manifest["rows"]:
+        if row["purpose"]:
+            of_tree.setdefault(row["row"], set()).add(row["purpose"])
+    assert all(len(purposes) == 1 for purposes in of_tree.values())
+    assert check(tmp_path / "out").problems == ()

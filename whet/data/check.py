@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
-from whet.core.files import file_sha256
+from whet.core.files import file_sha256, read_json_lines
 from whet.core.recipe import DataSettings
 from whet.core.records import PURPOSES, TRAINING_PURPOSES, prompt_in
 from whet.data.clusters import join
@@ -46,7 +46,7 @@ def check(data_dir: Path) -> Proof:
         except DataError as error:
             if not any(line.startswith(f"{name}.parquet") for line in problems):
                 problems.append(f"{name}.parquet: {error}")
-    problems += _listing_problems(manifest, stored)
+    problems += _listing_problems(data_dir, manifest, stored)
     problems += _cluster_problems(stored)
     edges, clusters, straddling = _straddling(stored, manifest)
     placed = sum(name != UNUSED for name, _ in stored)
@@ -66,7 +66,9 @@ def _file_problems(data_dir: Path, manifest: Mapping[str, Any]) -> Iterator[str]
             yield f"{file.name}: not in the manifest"
 
 
-def _listing_problems(manifest: Mapping[str, Any], stored: Sequence[tuple[str, StoredRow]]) -> Iterator[str]:
+def _listing_problems(
+    data_dir: Path, manifest: Mapping[str, Any], stored: Sequence[tuple[str, StoredRow]]
+) -> Iterator[str]:
     """The manifest's list against the rows in the files, with their ids computed again: the one must be the other."""
     listed = Counter(
         (row["purpose"] or UNUSED, row["source"], row["row"], row["id"], row["cluster"]) for row in manifest["rows"]
@@ -79,11 +81,18 @@ def _listing_problems(manifest: Mapping[str, Any], stored: Sequence[tuple[str, S
         yield f"{source} row {number}: listed for {name}, but not in its file as it was then"
     for name, source, number, *_ in sorted(there - listed):
         yield f"{source} row {number}: in the file of {name}, but not listed so"
+    yield from _unaccounted(data_dir, manifest)
+
+
+def _unaccounted(data_dir: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Every row of every source is listed, refused or skipped; a conversation tree is one row of several records."""
+    path = data_dir / "rejected.jsonl"
+    refused = read_json_lines(path) if path.is_file() else ()
+    places = {(row["source"], row["row"]) for row in (*manifest["rows"], *refused)}
     read = sum(source["rows"] for source in manifest["sources"])
     skipped = manifest["settings"].get("limit") is not None
-    accounted = len(manifest["rows"]) + manifest["rejected"]["rows"]
-    if accounted > read or (accounted < read and not skipped):
-        yield f"manifest.json: {read} rows were read, but {accounted} are accounted for"
+    if len(places) > read or (len(places) < read and not skipped):
+        yield f"manifest.json: {read} rows were read, but {len(places)} are accounted for"
 
 
 def _cluster_problems(stored: Sequence[tuple[str, StoredRow]]) -> Iterator[str]:
@@ -103,7 +112,8 @@ def _straddling(
     stored: Sequence[tuple[str, StoredRow]], manifest: Mapping[str, Any]
 ) -> tuple[dict[str, int], int, list[str]]:
     """Edges and clusters computed again; a line for every cluster with rows of two purposes."""
-    settings = DataSettings.model_validate(manifest["settings"])
+    how = {name: manifest["settings"][name] for name in ("group", "paraphrase")}
+    settings = DataSettings.model_validate(how)
     texts = row_texts([row.record for _, row in stored], settings.group)
     clusters = join(len(stored), find(texts, settings))
     problems = []

@@ -1,16 +1,20 @@
-"""Which rows of a training file are also in a benchmark, and in which of its rows. Exact: every pair is looked at.
+"""Which training rows are also in a benchmark, and in which of its rows. Exact: no sampling, no pair missed.
 
-The benchmark is held in memory as an index, the training file is streamed. What is compared is the benchmark's question
-with all text of a training row, so a question inside a long text or chat is found too. The rules, strongest first:
+The benchmarks are held in memory as indices, the training rows are streamed. The rules, strongest first:
 
-- exact: the same question but for appearance (case, spaces, quotes, full-width and invisible characters)
-- template: the same question but for names and numbers
-- 8-gram: more than half of the question's runs of 8 words stand in the row
+- exact: the same question but for appearance, also as one turn of a chat
+- near: runs of 3 words of both questions have a Jaccard similarity of at least 0.7
+- template: the same of their masked words: other names and numbers
+- 8-gram: more than half of the question's runs of 8 words stand in the row (Lambert et al. 2024, section 3.2)
+- 3-gram: at least 60 % of its runs of 3 words do; questions of at least 8 words
+- paraphrase: the same in other words, by rare words and numbers, or by the encoder that `data.paraphrase` names
 - 13-gram: any run of 13 words stands in the row (Brown et al. 2020, appendix C); on templated text this flags very
-  much, so it is to be reported, not to be gated on
+  much, so it is reported, and never a reason to drop a row
+
+The n-gram rules look at all text of a row, so a question inside a long text or a chat is found too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,56 +25,89 @@ import numpy.typing as npt
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
-from whet.core.records import Comparison, Conversation, Ranking, Record, Rejected, prompt_in
-from whet.data.duplicates import FEWEST_PLAIN_WORDS, asked, names_of
-from whet.data.near import run_hashes
-from whet.data.sources import stream_file
-from whet.data.text import Masker, canonical, words
+from whet.core.records import TRAINING_PURPOSES, Comparison, Conversation, Ranking, Record, Rejected, prompt_in
+from whet.data.duplicates import RUN, SIMILAR, asked, masked_runs
+from whet.data.manifest import read_rows
+from whet.data.overlap import HeldOut
+from whet.data.runs import MEMBER, Lookup, run_hashes, sets_of, shared_counts
+from whet.data.sources import read_sources, stream_file
+from whet.data.text import canonical
+from whet.data.words import Hashes, name_hashes, names_of, word_tables
 
-__all__ = ["Hit", "Kind", "contamination"]
+__all__ = ["KINDS", "Benchmark", "Hit", "Kind", "contamination", "read_benchmarks"]
 
-Kind = Literal["exact", "template", "8-gram", "13-gram"]
+Kind = Literal["exact", "near", "template", "8-gram", "3-gram", "paraphrase", "13-gram"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# Training rows that are looked at together, and those from which names are learnt.
-_CHUNK = 2000
-_ROWS_FOR_NAMES = 20000
-# Pairs of rows that are counted at once; more are counted in parts.
-_PAIRS = 4_000_000
-_COVER = 0.5
+# Training rows that are looked at together, and those from which is learnt what is common.
+_CHUNK = 8192
+_SAMPLE = 20_000
+_HALF, _MOST = 0.5, 0.6
+_FEWEST_RUNS = 6
 Integers = npt.NDArray[np.int64]
+# The row, the hash of each run, and how many rows there are.
+Runs = tuple[Integers, Hashes, int]
+# For each rule the benchmark row that a training row resembles most, and by how much.
+Best = dict[Kind, tuple[float, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A contaminated training row: `Hit(row=17, kind="template", score=1.0, benchmark_row=3, also=("8-gram",))`.
+    """A contaminated training row: `Hit(row=17, kind="template", score=1.0, benchmark="test.jsonl", benchmark_row=3)`.
 
-    `kind` is the strongest rule that found it, `also` the others; `score` is the share of the benchmark row's runs of
-    words that were found, 1 for exact and template. Rows are 0-based in their files.
+    `kind` is the strongest rule that found it, `also` the others; `score` is the rule's: the similarity, or the share
+    of the benchmark row's runs that were found. Rows are 0-based in their files.
     """
 
+    source: str
     row: int
     kind: Kind
     score: float
+    benchmark: str
     benchmark_row: int
     also: tuple[Kind, ...] = ()
 
+    @property
+    def is_gated(self) -> bool:
+        """Whether the row should not be trained on; a run of 13 words alone proves nothing."""
+        return self.kind != "13-gram"
 
-def contamination(train: Path, against: Path, *, settings: DataSettings | None = None) -> list[Hit]:
-    """The contaminated rows of a training file, in their order; rows that cannot be read are not compared."""
+
+def contamination(
+    train: Path, against: Path | Sequence[Path], *, settings: DataSettings | None = None
+) -> list[Hit]:
+    """The contaminated rows of a training file, or of a prepared folder's training purposes, in their order.
+
+    `against` are benchmark files or folders. Rows that cannot be read are not compared.
+    """
     settings = settings or DataSettings()
-    for path in (train, against):
-        if not path.is_file():
+    paths = [against] if isinstance(against, Path) else list(against)
+    for path in (train, *paths):
+        if not path.exists():
             raise DataError(f"{path}: no such file")
-    benchmark = [record for record in stream_file(against, settings) if not isinstance(record, Rejected)]
-    sample = [
-        record for record in islice(stream_file(train, settings), _ROWS_FOR_NAMES) if not isinstance(record, Rejected)
-    ]
-    index = _Index(benchmark, Masker(names_of([asked(record) for record in (*benchmark, *sample)])))
+    questions = read_benchmarks([str(path) for path in paths], settings)
+    sample = [asked(record) for record in islice(_training_rows(train, settings), _SAMPLE)]
+    benchmark = Benchmark(questions, sample, paraphrase=settings.paraphrase)
+    rows = _training_rows(train, settings)
     hits: list[Hit] = []
-    rows = (record for record in stream_file(train, settings) if not isinstance(record, Rejected))
     while chunk := list(islice(rows, _CHUNK)):
-        hits += index.hits(chunk)
+        hits += (hit for _, hit in benchmark.hits(chunk))
     return hits
+
+
+def read_benchmarks(names: Sequence[str], settings: DataSettings) -> list[Record]:
+    """Every question of benchmark files, folders or hub ids."""
+    plain = settings.model_copy(update={"columns": {}, "limit": None})
+    return [record for name in names for source in read_sources(name, plain, seed=0) for record in source.records]
+
+
+def _training_rows(train: Path, settings: DataSettings) -> Iterator[Record]:
+    if (train / "manifest.json").is_file():
+        for purpose in sorted(TRAINING_PURPOSES):
+            yield from (row.record for row in read_rows(train, purpose))
+    elif train.is_dir():
+        yield from read_benchmarks([str(train)], settings)
+    else:
+        yield from (row for row in stream_file(train, settings) if not isinstance(row, Rejected))
 
 
 def _everything(record: Record) -> str:
@@ -88,105 +125,132 @@ def _everything(record: Record) -> str:
     return "\n".join(texts)
 
 
-class _Index:
-    """The benchmark, ready to be looked up."""
+class Benchmark:
+    """The questions of benchmarks, ready to be looked up by every rule."""
 
-    def __init__(self, benchmark: Sequence[Record], masker: Masker) -> None:
-        self.row = [prompt_in(record).origin.row for record in benchmark]
-        self.masker = masker
-        questions = [asked(record) for record in benchmark]
-        self.exact: dict[str, int] = {}
-        self.template: dict[str, int] = {}
-        for number, question in enumerate(questions):
-            self.exact.setdefault(canonical(question), number)
-            form = self._form(question)
-            if form is not None:
-                self.template.setdefault(form, number)
-        self.vocabulary: dict[str, int] = {}
-        for question in questions:
-            for word in words(question):
-                self.vocabulary.setdefault(word, len(self.vocabulary) + 1)
-        tokens = [self._tokens(question) for question in questions]
-        self.grams: dict[Kind, _Grams] = {"8-gram": _Grams(tokens, 8), "13-gram": _Grams(tokens, 13)}
+    def __init__(self, questions: Sequence[Record], sample: Sequence[str], *, paraphrase: str = "words") -> None:
+        """`sample` are prompts of the training rows: which names, runs and words are common is learnt from them."""
+        self._origin = [prompt_in(record).origin for record in questions]
+        self._texts = [asked(record) for record in questions]
+        self._sample = list(sample)
+        self._paraphrase = paraphrase
+        self._exact: dict[str, int] = {}
+        for number, text in enumerate(self._texts):
+            self._exact.setdefault(canonical(text), number)
+        self._names = name_hashes(list(names_of([*self._texts, *sample])))
+        self._near = self._held_out(lambda texts: _runs(texts, RUN), SIMILAR)
+        self._template = self._held_out(self._masked, SIMILAR)
+        self._eight = self._held_out(lambda texts: _runs(texts, 8), _HALF)
+        self._three = self._held_out(_long_enough, _MOST)
+        self._thirteen = _AnyRun(self._texts, 13)
 
-    def _form(self, text: str) -> str | None:
-        form, plain = self.masker.form(text)
-        return form if plain >= FEWEST_PLAIN_WORDS else None
+    def _masked(self, texts: Sequence[str]) -> Iterable[Runs]:
+        return masked_runs(texts, self._names)
 
-    def _tokens(self, text: str) -> list[int]:
-        """Words as numbers; 0 is every word that the benchmark does not have."""
-        get = self.vocabulary.get
-        return [get(word, 0) for word in words(text)]
+    def _held_out(self, runs_of: Callable[[Sequence[str]], Iterable[Runs]], cover: float) -> HeldOut:
+        common = [run for _, run, _ in runs_of(self._sample[: _SAMPLE // 2])]
+        sample = np.concatenate([np.zeros(0, dtype=np.uint64), *common]) & MEMBER
+        return HeldOut(sets_of(runs_of(self._texts)), cover=cover, sample=sample)
 
-    def hits(self, records: Sequence[Record]) -> Iterator[Hit]:
-        found: list[dict[Kind, tuple[float, int]]] = [{} for _ in records]
+    def hits(self, records: Sequence[Record]) -> Iterator[tuple[int, Hit]]:
+        """The place among `records`, and the hit, of every record that is in a benchmark."""
+        best: list[Best] = [{} for _ in records]
+        questions = [asked(record) for record in records]
+        texts = [_everything(record) for record in records]
         for place, record in enumerate(records):
-            question = asked(record)
-            same = self.exact.get(canonical(question))
-            if same is not None:
-                found[place]["exact"] = (1.0, same)
-            form = self._form(question)
-            if form is not None and form in self.template:
-                found[place]["template"] = (1.0, self.template[form])
-        tokens = [self._tokens(_everything(record)) for record in records]
-        for kind, grams in self.grams.items():
-            for place, score, number in grams.best(tokens):
-                if kind == "13-gram" or score > _COVER:
-                    found[place][kind] = (score, number)
-        for record, kinds in zip(records, found, strict=True):
+            turns = (turn.content for turn in prompt_in(record).messages if turn.role == "user")
+            for text in (questions[place], *turns):
+                same = self._exact.get(canonical(text))
+                if same is not None:
+                    best[place].setdefault("exact", (1.0, same))
+        _similar(best, "near", self._near, _runs(questions, RUN))
+        _similar(best, "template", self._template, self._masked(questions))
+        _covered(best, "8-gram", self._eight, _runs(texts, 8), above=_HALF)
+        _covered(best, "3-gram", self._three, _runs(texts, RUN), above=_MOST - 1e-9)
+        self._thirteen.find(best, _runs(texts, 13))
+        for place, kinds in enumerate(best):
             named = [kind for kind in KINDS if kind in kinds]
             if named:
                 score, number = kinds[named[0]]
-                origin = prompt_in(record).origin
-                yield Hit(
-                    row=origin.row, kind=named[0], score=score, benchmark_row=self.row[number], also=tuple(named[1:])
+                origin, asked_in = prompt_in(records[place]).origin, self._origin[number]
+                hit = Hit(
+                    source=origin.source,
+                    row=origin.row,
+                    kind=named[0],
+                    score=score,
+                    benchmark=asked_in.source,
+                    benchmark_row=asked_in.row,
+                    also=tuple(named[1:]),
                 )
+                yield place, hit
 
 
-class _Grams:
-    """Runs of n words of the benchmark, each with the rows that hold it. Runs are compared by 64-bit hashes."""
-
-    def __init__(self, tokens: Sequence[Sequence[int]], size: int) -> None:
-        self.size = size
-        rows, hashes = run_hashes(tokens, size)
-        self.hashes, run = np.unique(hashes, return_inverse=True)
-        pairs = np.unique(run * max(1, len(tokens)) + rows)
-        run, self.rows = np.divmod(pairs, max(1, len(tokens)))
-        self.start = np.searchsorted(run, np.arange(len(self.hashes)))
-        self.length = np.diff(np.append(self.start, len(self.rows)))
-        self.distinct = np.bincount(self.rows, minlength=len(tokens))
-
-    def best(self, tokens: Sequence[Sequence[int]]) -> Iterator[tuple[int, float, int]]:
-        """For each text that shares a run with the benchmark: its place, the largest share of a row, and that row."""
-        if not len(self.hashes):
-            return
-        places, hashes = run_hashes(tokens, self.size)
-        where = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        hit = self.hashes[where] == hashes
-        once = np.unique(places[hit] * len(self.hashes) + where[hit])  # each run counts once in a text
-        shared = np.stack(np.divmod(once, len(self.hashes)))
-        weight = np.cumsum(self.length[shared[1]])
-        for part in np.split(np.arange(len(weight)), _cuts(shared[0], weight)):
-            yield from self._best_of(shared[:, part])
-
-    def _best_of(self, shared: Integers) -> Iterator[tuple[int, float, int]]:
-        places, runs = shared
-        repeat = self.length[runs]
-        offset = np.arange(repeat.sum()) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-        rows = self.rows[np.repeat(self.start[runs], repeat) + offset]
-        pairs, counts = np.unique(np.repeat(places, repeat) * len(self.distinct) + rows, return_counts=True)
-        place, row = np.divmod(pairs, len(self.distinct))
-        share = counts / self.distinct[row]
-        order = np.lexsort((row, -share, place))
-        first = order[np.unique(place[order], return_index=True)[1]]
-        yield from zip(place[first].tolist(), share[first].tolist(), row[first].tolist(), strict=True)
+def _runs(texts: Sequence[str], size: int) -> Iterator[Runs]:
+    for table in word_tables(texts):
+        yield (*run_hashes(table, size), table.rows)
 
 
-def _cuts(places: Integers, weight: Integers) -> list[int]:
-    """Where to cut between texts so that no part weighs much more than `_PAIRS`."""
-    cuts, taken = [], 0
-    for border in (np.flatnonzero(np.diff(places)) + 1).tolist():
-        if weight[border - 1] - taken > _PAIRS:
-            cuts.append(border)
-            taken = int(weight[border - 1])
-    return cuts
+def _long_enough(texts: Sequence[str]) -> Iterator[Runs]:
+    """Runs of the questions that have enough of them: a short one is found by chance in any long text."""
+    for row, run, rows in _runs(texts, RUN):
+        kept = np.bincount(row, minlength=rows)[row] >= _FEWEST_RUNS
+        yield row[kept], run[kept], rows
+
+
+def _similar(best: list[Best], kind: Kind, held_out: HeldOut, runs: Iterable[Runs]) -> None:
+    first = 0
+    for row, run, rows in runs:
+        found = held_out.overlaps(row, run, rows)
+        found = found.where(found.jaccard >= SIMILAR - 1e-12)
+        _keep_best(best, kind, found.row + first, found.jaccard, found.held_out)
+        first += rows
+
+
+def _covered(best: list[Best], kind: Kind, held_out: HeldOut, runs: Iterable[Runs], *, above: float) -> None:
+    first = 0
+    for row, run, rows in runs:
+        found = held_out.overlaps(row, run, rows)
+        found = found.where(found.cover > above)
+        _keep_best(best, kind, found.row + first, found.cover, found.held_out)
+        first += rows
+
+
+def _keep_best(
+    best: list[Best], kind: Kind, rows: Integers, scores: npt.NDArray[np.float64], numbers: Integers
+) -> None:
+    """The highest score of each row, of equal ones the first benchmark row."""
+    order = np.lexsort((numbers, -scores, rows))
+    first = order[np.append(True, np.diff(rows[order]) > 0)] if len(order) else order
+    for row, score, number in zip(rows[first].tolist(), scores[first].tolist(), numbers[first].tolist(), strict=True):
+        best[row][kind] = (score, number)
+
+
+class _AnyRun:
+    """Runs of the questions, each with the first question that has it: any of them in a row is told."""
+
+    def __init__(self, texts: Sequence[str], size: int) -> None:
+        self._sets = sets_of(_full_runs(texts, size))
+        row_M = np.repeat(np.arange(self._sets.rows), self._sets.size_N)
+        order = np.argsort(self._sets.member_M, kind="stable")
+        member = self._sets.member_M[order]
+        is_first = np.append(True, member[1:] != member[:-1]) if len(member) else np.zeros(0, dtype=np.bool_)
+        self._lookup, self._row = Lookup(member[is_first]), row_M[order][is_first]
+
+    def find(self, best: list[Best], runs: Iterable[Runs]) -> None:
+        first = 0
+        for row, run, rows in runs:
+            where, place = self._lookup.find(run & MEMBER)
+            texts, numbers = np.divmod(
+                np.unique(row[where] * max(1, self._sets.rows) + self._row[place]), max(1, self._sets.rows)
+            )
+            shared = shared_counts(sets_of([(row, run, rows)]), texts, numbers, self._sets)
+            _keep_best(best, "13-gram", texts + first, shared / np.maximum(1, self._sets.size_N[numbers]), numbers)
+            first += rows
+
+
+def _full_runs(texts: Sequence[str], size: int) -> Iterator[Runs]:
+    """Without texts that are shorter than a run."""
+    for table in word_tables(texts):
+        row, run = run_hashes(table, size)
+        kept = table.count_R[row] >= size
+        yield row[kept], run[kept], table.rows

@@ -6,36 +6,46 @@ its kind instead of naming every pair; the clusters come out the same.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from whet.core.recipe import DataSettings
 from whet.core.records import Comparison, Conversation, Prompt, Ranking, Record, prompt_in
 from whet.data.near import Capped, Pairs, similar_pairs, similar_sets
-from whet.data.runs import run_hashes, sets_of
+from whet.data.runs import Integers, run_hashes, sets_of
 from whet.data.text import FEWEST_PLAIN_WORDS, Masker, canonical
-from whet.data.words import name_hashes, names_of, template_words, word_tables
+from whet.data.trees import TREE_COLUMN
+from whet.data.words import Hashes, name_hashes, names_of, template_words, word_tables
 
-__all__ = ["DELETING", "SIMILAR", "VIEWS", "Edge", "Found", "RowText", "asked", "find", "masked_pairs", "row_texts"]
+__all__ = [
+    "RUN",
+    "SIMILAR",
+    "VIEWS",
+    "Edge",
+    "Found",
+    "RowText",
+    "asked",
+    "find",
+    "masked_pairs",
+    "masked_runs",
+    "row_texts",
+]
 
 # Two prompts are alike when this share of their runs of so many words is common to both.
 SIMILAR, RUN = 0.7, 3
 # Runs of words in more rows than this share of all, and than so many, say nothing: headers, few-shot blocks.
 _STOP_SHARE, _STOP_ROWS = 0.002, 50
-# Views by which a row may be a copy that is dropped; the others only keep rows together.
-DELETING = ("exact", "near")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowText:
-    """What is compared of one row: what is asked, canonical prompt and completion, and the value of the group column."""
+    """What is compared of one row: the question, canonical prompt and completion, and what it must stay with."""
 
     id: str
     asked: str
     prompt: str
     completion: str
-    group: str | None = None
+    groups: tuple[str, ...] = ()  # "column=value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,51 +98,53 @@ def _said(record: Record) -> str:
 
 
 def row_texts(records: Sequence[Record], group: str | None = None) -> list[RowText]:
-    """Every record as the views see it; `group` is the column whose rows of one value belong together."""
+    """Every record as the views see it; `group` is the column whose rows of one value belong together.
+
+    The records of a conversation tree always do.
+    """
+    columns = [TREE_COLUMN] if group is None else [group, TREE_COLUMN]
     rows = []
     for record in records:
         text = asked(record)
-        value = None if group is None else prompt_in(record).columns.get(group)
+        values = prompt_in(record).columns
         rows.append(
             RowText(
                 id=record.id,
                 asked=text,
                 prompt=canonical(text),
                 completion=_said(record),
-                group=None if value is None else str(value),
+                groups=tuple(f"{column}={values[column]}" for column in columns if values.get(column) is not None),
             )
         )
     return rows
 
 
-def _by_key(kind: str, keys: Iterable[str | None]) -> Found:
+def _by_key(kind: str, keys: Iterable[tuple[int, str]]) -> Found:
     """Every row with the first of its key."""
     first_with: dict[str, int] = {}
     pairs = []
-    key_of: dict[int, str] = {}
-    for row, key in enumerate(keys):
-        if not key:
-            continue
+    key_of: dict[tuple[int, int], str] = {}
+    for row, key in keys:
         first = first_with.setdefault(key, row)
         if first != row:
             pairs.append((first, row, 1.0))
-            key_of[first] = key
-    return Found(kind=kind, pairs=pairs, evidence=lambda first, _second, _score: key_of[first])
+            key_of[first, row] = key
+    return Found(kind=kind, pairs=pairs, evidence=lambda first, second, _score: key_of[first, second])
 
 
 def exact(rows: Sequence[RowText], settings: DataSettings) -> Found:
     """The same prompt and completion but for appearance."""
-    return _by_key("exact", (f"{row.prompt}\x1e{row.completion}" for row in rows))
+    return _by_key("exact", ((number, f"{row.prompt}\x1e{row.completion}") for number, row in enumerate(rows)))
 
 
 def shared_prompt(rows: Sequence[RowText], settings: DataSettings) -> Found:
     """The same prompt but for appearance, whatever the completion."""
-    return _by_key("shared_prompt", (row.prompt for row in rows))
+    return _by_key("shared_prompt", ((number, row.prompt) for number, row in enumerate(rows) if row.prompt))
 
 
 def group(rows: Sequence[RowText], settings: DataSettings) -> Found:
-    """The same value of the column that `data.group` names."""
-    return _by_key("group", (row.group for row in rows))
+    """The same value of the column that `data.group` names, or the same conversation tree."""
+    return _by_key("group", ((number, value) for number, row in enumerate(rows) for value in row.groups))
 
 
 def near(rows: Sequence[RowText], settings: DataSettings) -> Found:
@@ -174,16 +186,16 @@ def template(rows: Sequence[RowText], settings: DataSettings) -> Found:
 
 def masked_pairs(texts: Sequence[str], names: Sequence[str]) -> Pairs:
     """The pairs that are alike when numbers and names are masked; a text with too few other words is like none."""
+    return similar_sets(sets_of(masked_runs(texts, name_hashes(names))), threshold=SIMILAR)
 
-    def parts() -> Iterator[tuple[Any, Any, int]]:
-        hashes = name_hashes(names)
-        for table in word_tables(texts):
-            masked, plain_R = template_words(table, hashes)
-            row, run = run_hashes(masked, RUN)
-            says_enough = plain_R[row] >= FEWEST_PLAIN_WORDS
-            yield row[says_enough], run[says_enough], table.rows
 
-    return similar_sets(sets_of(parts()), threshold=SIMILAR)
+def masked_runs(texts: Sequence[str], names: Hashes) -> Iterator[tuple[Integers, Hashes, int]]:
+    """The row and the hash of every run of masked words, part by part; `names` as `name_hashes` gives them."""
+    for table in word_tables(texts):
+        masked, plain_R = template_words(table, names)
+        row, run = run_hashes(masked, RUN)
+        says_enough = plain_R[row] >= FEWEST_PLAIN_WORDS
+        yield row[says_enough], run[says_enough], table.rows
 
 
 def paraphrase(rows: Sequence[RowText], settings: DataSettings) -> Found:

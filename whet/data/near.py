@@ -12,7 +12,7 @@ member by member. Rows are ordered by size and content first, so the result does
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,10 +21,11 @@ import numpy.typing as npt
 from whet.data.runs import Columns, RunSets, run_sets, shared_counts
 from whet.data.words import Hashes, mixed
 
-__all__ = ["Capped", "Pairs", "similar_pairs", "similar_sets"]
+__all__ = ["BandPairs", "Bands", "Capped", "Pairs", "in_rounds", "similar_pairs", "similar_sets", "unite"]
 
 # N set, E entry of an index, P pair
 Integers = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float64]
 # The exact join is taken when rows meet in its index at most so often, a row or in all.
 _MEETINGS_PER_ROW, _MEETINGS = 120, 10_000_000
 _VALUES_PER_BAND, _MISSED = 4, 2e-4
@@ -35,7 +36,7 @@ _PENDING = 200_000  # pairs counted at once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capped:
-    """A bucket too large to try all its pairs, after rows already joined were left out: `rows` of it, the tries made."""
+    """A bucket with too many rows to try all pairs, which is not one cluster: its rows, and the tries for each."""
 
     rows: int
     tries: int
@@ -110,12 +111,10 @@ class _Bitmaps:
         total = self.size_N[a] + self.size_N[b]
         least = np.ceil(threshold / (1 + threshold) * total - 1e-9)
         differing = np.bitwise_count(self.bits_N4[a] ^ self.bits_N4[b]).sum(axis=1, dtype=np.int64)
-        return differing <= total - 2 * least
+        return np.asarray(differing <= total - 2 * least)
 
 
-def _verified(
-    sets: RunSets, a: Integers, b: Integers, threshold: float
-) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
+def _verified(sets: RunSets, a: Integers, b: Integers, threshold: float) -> tuple[Integers, Integers, Scores]:
     """The pairs that are similar, each once, with their similarity."""
     pairs = np.unique(a * sets.rows + b)
     a, b = np.divmod(pairs, max(1, sets.rows))
@@ -161,7 +160,7 @@ def _index(sets: RunSets, threshold: float) -> Hashes:
     return np.sort(np.concatenate(entries))
 
 
-def _join(sets: RunSets, threshold: float) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
+def _join(sets: RunSets, threshold: float) -> tuple[Integers, Integers, Scores]:
     ratio = threshold / (1 + threshold)
     bitmaps = _Bitmaps(sets)
     entry_E = _index(sets, threshold)
@@ -201,29 +200,82 @@ def bands_for(threshold: float) -> int:
     return math.ceil(math.log(_MISSED) / math.log1p(-(threshold**_VALUES_PER_BAND)))
 
 
-def _minhash(sets: RunSets, threshold: float) -> tuple[Integers, Integers, npt.NDArray[np.float64], tuple[Capped, ...]]:
-    """Band by band; rows that are joined already are not compared again, so giant clusters cost what their rows do."""
-    bitmaps = _Bitmaps(sets)
-    columns = Columns(sets)
-    label_N = np.arange(sets.rows)
-    found: list[tuple[Integers, Integers, npt.NDArray[np.float64]]] = []
-    capped: list[Capped] = []
-    row_bits = np.uint64(max(1, int(sets.rows).bit_length()))
-    low = (np.uint64(1) << row_bits) - np.uint64(1)
-    for band in range(bands_for(threshold)):
-        key = np.zeros(sets.rows, dtype=np.uint64)
+def _rounds(bands: int) -> list[range]:
+    """1, 1, 2, 4, 8, ... bands: those of a round know what earlier rounds joined, and nothing of each other.
+
+    So they can be tried side by side, and most pairs are found before many bands could find them again.
+    """
+    rounds, done = [], 0
+    while done < bands:
+        end = min(bands, max(done + 1, 2 * done))
+        rounds.append(range(done, end))
+        done = end
+    return rounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandPairs:
+    """The pairs that a band found, verified, and the buckets it could not try in full."""
+
+    a: Integers
+    b: Integers
+    score: npt.NDArray[np.float64]
+    capped: tuple[Capped, ...]
+
+
+class Bands:
+    """The rows of a corpus, ready for the bands of the LSH."""
+
+    def __init__(self, sets: RunSets, threshold: float) -> None:
+        self.sets = sets
+        self.threshold = threshold
+        self._bitmaps = _Bitmaps(sets)
+        self._columns = Columns(sets)
+
+    def pairs(self, band: int, label_N: Integers) -> BandPairs:
+        """What this band finds beyond the rows that `label_N` says are joined already; a pure function of the two.
+
+        Rows that it joins itself are not compared again, so a giant cluster costs what its rows do.
+        """
+        rows = np.uint64(self.sets.rows)
+        key = np.zeros(self.sets.rows, dtype=np.uint64)
         for value in range(_VALUES_PER_BAND):
-            key = mixed(key + columns.minima(band * _VALUES_PER_BAND + value).astype(np.uint64))
-        entry_E = np.sort(_not_alone((key & ~low) | np.arange(sets.rows, dtype=np.uint64)))
-        row = (entry_E & low).astype(np.int64)
-        bucket = entry_E >> row_bits
-        _try_buckets(sets, bitmaps, row, bucket, threshold, label_N, found)
-        capped += _capped(row, bucket, label_N)
+            key = mixed(key + self._columns.minima(band * _VALUES_PER_BAND + value).astype(np.uint64))
+        row_bits = np.uint64(max(1, int(rows).bit_length()))
+        low = (np.uint64(1) << row_bits) - np.uint64(1)
+        entry_E = np.sort(_not_alone((key & ~low) | np.arange(self.sets.rows, dtype=np.uint64)))
+        row, bucket = (entry_E & low).astype(np.int64), entry_E >> row_bits
+        label_N = label_N.copy()
+        found = _try_buckets(self.sets, self._bitmaps, row, bucket, self.threshold, label_N)
+        return BandPairs(
+            a=np.concatenate([row[:0], *(part[0] for part in found)]),
+            b=np.concatenate([row[:0], *(part[1] for part in found)]),
+            score=np.concatenate([np.zeros(0), *(part[2] for part in found)]),
+            capped=_capped(row, bucket, label_N),
+        )
+
+
+def _minhash(sets: RunSets, threshold: float) -> tuple[Integers, Integers, Scores, tuple[Capped, ...]]:
+    bands = Bands(sets, threshold)
+    return in_rounds(sets.rows, threshold, lambda round_, label_N: [bands.pairs(band, label_N) for band in round_])
+
+
+def in_rounds(
+    rows: int, threshold: float, try_round: Callable[[range, Integers], Iterable[BandPairs]]
+) -> tuple[Integers, Integers, Scores, tuple[Capped, ...]]:
+    """All bands; `try_round(bands, labels)` gives what each band of a round finds, in their order, wherever it ran."""
+    label_N = np.arange(rows)
+    found: list[BandPairs] = []
+    for round_ in _rounds(bands_for(threshold)):
+        found += try_round(round_, label_N)
+        for band in found[-len(round_) :]:
+            unite(label_N, band.a, band.b)
     none = np.zeros(0, dtype=np.int64)
-    a = np.concatenate([none, *(part[0] for part in found)])
-    b = np.concatenate([none, *(part[1] for part in found)])
-    score = np.concatenate([np.zeros(0), *(part[2] for part in found)])
-    return a, b, score, tuple(capped)
+    pairs = np.concatenate([none, *(band.a * rows + band.b for band in found)])
+    pairs, first = np.unique(pairs, return_index=True)
+    score = np.concatenate([np.zeros(0), *(band.score for band in found)])[first]
+    a, b = np.divmod(pairs, max(1, rows))
+    return a, b, score, tuple(bucket for band in found for bucket in band.capped)
 
 
 def _not_alone(entry_E: Hashes) -> Hashes:
@@ -233,15 +285,10 @@ def _not_alone(entry_E: Hashes) -> Hashes:
 
 
 def _try_buckets(
-    sets: RunSets,
-    bitmaps: _Bitmaps,
-    row: Integers,
-    bucket: Hashes,
-    threshold: float,
-    label_N: Integers,
-    found: list[tuple[Integers, Integers, npt.NDArray[np.float64]]],
-) -> None:
+    sets: RunSets, bitmaps: _Bitmaps, row: Integers, bucket: Hashes, threshold: float, label_N: Integers
+) -> list[tuple[Integers, Integers, Scores]]:
     """Each row of a bucket with up to `_TRIES` after it; what is similar is found and joined in `label_N`."""
+    found: list[tuple[Integers, Integers, Scores]] = []
     size = sets.size_N[row]
     active = np.arange(len(row) - 1)
     pending: list[tuple[Integers, Integers]] = []
@@ -269,6 +316,7 @@ def _try_buckets(
                 unite(label_N, verified[0], verified[1])
         if not len(active):
             break
+    return found
 
 
 def unite(label_N: Integers, a: Integers, b: Integers) -> None:
@@ -289,13 +337,13 @@ def unite(label_N: Integers, a: Integers, b: Integers) -> None:
             label_N[:] = jumped
 
 
-def _capped(row: Integers, bucket: Hashes, label_N: Integers) -> list[Capped]:
+def _capped(row: Integers, bucket: Hashes, label_N: Integers) -> tuple[Capped, ...]:
     """The buckets with more rows than tries that are not one cluster."""
     start = np.flatnonzero(np.append(True, bucket[1:] != bucket[:-1]))
     length = np.diff(np.append(start, len(row)))
     large = np.flatnonzero(length > _TRIES + 1)
-    return [
+    return tuple(
         Capped(rows=int(length[place]), tries=_TRIES)
         for place in large.tolist()
         if len(np.unique(label_N[row[start[place] : start[place] + length[place]]])) > 1
-    ]
+    )

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,23 +26,44 @@ from whet.core.seeds import seed_for
 from whet.data.assign import Assignment, RowPlace, assign, ranking_seed
 from whet.data.clusters import Clusters, join
 from whet.data.duplicates import RowText, find, row_texts
+from whet.data.exclude import excluded_rows
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
+from whet.data.mixing import THINNED, mix
 from whet.data.rankings import has_own_ranking, ranking_of, without_ranking
+from whet.data.slices import find_slices
 from whet.data.sources import Source, read_sources
 
 __all__ = ["prepare"]
 
+# Of the largest clusters so many are described.
+_CLUSTERS_SHOWN = 10
 # Reasons are written by many hands; the manifest counts this many and sums up the rest.
 _REASONS_COUNTED = 40
 _CONTROL_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:bos|eos|pad|start_of_turn|end_of_turn)>|\[/?INST\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What was read: the sources that are split, those of preferences, and those whose purpose is given."""
+
+    main: tuple[Source, ...]
+    preferences: tuple[Source, ...]
+    pinned: tuple[tuple[Purpose, Source], ...]
+
+    @property
+    def all(self) -> tuple[Source, ...]:
+        return (*self.main, *self.preferences, *(source for _, source in self.pinned))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """Every row that was read, the demonstrations before the preferences, and how the rows hang together."""
+    """Every row that was read, and how the rows hang together: the demonstrations, the preferences, the pinned ones."""
 
     records: tuple[Record, ...]
     is_preference: tuple[bool, ...]  # from the source of preferences
+    pinned: tuple[int, ...]  # index into PURPOSES, -1 when the purpose is not given
+    thinned: tuple[bool, ...]  # left out to keep `data.weights`
+    slice_reasons: tuple[str, ...]  # why a slice was found, "" where it is the row's own or the ordinary one
     texts: tuple[RowText, ...]
     clusters: Clusters
 
@@ -55,24 +76,34 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / "manifest.json").unlink(missing_ok=True)  # an older one must not vouch for new files
-    names = (settings.source,) if isinstance(settings.source, str) else settings.source
-    sources = _apart([source for name in names for source in read_sources(name, settings, seed=seed)])
-    preferences = read_sources(settings.preferences, settings, seed=seed) if settings.preferences else []
-    preferences = _apart([*sources, *preferences])[len(sources) :]
-    _refuse([*sources, *preferences], settings, out)
-    _require_rankings(preferences)
-    corpus = _corpus(sources, preferences, settings, seed)
-    assigned = assign(corpus.records, corpus.is_preference, corpus.texts, corpus.clusters, settings, seed=seed)
+    sources = _read(settings, seed=seed)
+    _refuse(sources.all, settings, out)
+    _require_rankings(sources.preferences)
+    corpus = _corpus(sources, settings, seed)
+    excluded = excluded_rows(corpus.records, corpus.texts, corpus.clusters, settings, pinned=corpus.pinned)
+    thinned = RowPlace(purpose=None, category=THINNED)
+    assigned = assign(
+        corpus.records,
+        corpus.is_preference,
+        corpus.texts,
+        corpus.clusters,
+        settings,
+        seed=seed,
+        pinned=corpus.pinned,
+        excluded=excluded | {row: thinned for row, is_thinned in enumerate(corpus.thinned) if is_thinned},
+    )
     manifest = {
         "format": FORMAT,
         "seed": seed,
-        "settings": _portable(settings, sources, preferences),
-        "sources": [_source_entry(source) for source in (*sources, *preferences)],
+        "settings": _portable(settings, sources),
+        "sources": [_source_entry(source) for source in sources.all],
         **_write_files(corpus, assigned, out, seed=seed),
-        "rejected": _rejected_entry([*sources, *preferences]),
+        "rejected": _rejected_entry(sources.all),
         "edges": dict(corpus.clusters.edges),
         "views": dict(corpus.clusters.views),
-        "clusters": _cluster_entry(corpus.clusters),
+        "clusters": _cluster_entry(corpus),
+        "splits": dict(assigned.report),
+        "slices": _slice_entry(corpus),
         "control_tokens": _control_tokens(corpus.records),
         "rows": [
             _row_entry(text.id, prompt_in(record).origin, corpus.texts[first].id, place)
@@ -83,6 +114,27 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     }
     write_manifest(out, manifest)
     return manifest
+
+
+def _read(settings: DataSettings, *, seed: int) -> Sources:
+    names = (settings.source,) if isinstance(settings.source, str) else settings.source
+    groups = [read_sources(name, settings, seed=seed) for name in names]
+    if settings.weights is not None:
+        groups = mix(groups, settings.weights, seed=seed)
+    preferences = read_sources(settings.preferences, settings, seed=seed) if settings.preferences else []
+    pinned = [
+        (purpose, source)
+        for purpose, name in settings.pinned.items()
+        for source in read_sources(name, settings, seed=seed)
+    ]
+    main = [source for group in groups for source in group]
+    apart = _apart([*main, *preferences, *(source for _, source in pinned)])
+    first_pinned = len(main) + len(preferences)
+    return Sources(
+        main=tuple(apart[: len(main)]),
+        preferences=tuple(apart[len(main) : first_pinned]),
+        pinned=tuple((purpose, source) for (purpose, _), source in zip(pinned, apart[first_pinned:], strict=True)),
+    )
 
 
 def _apart(sources: Sequence[Source]) -> list[Source]:
@@ -97,10 +149,12 @@ def _apart(sources: Sequence[Source]) -> list[Source]:
 
 
 def _refuse(sources: Sequence[Source], settings: DataSettings, out: Path) -> None:
+    """Stop when too much was refused. What was skipped in a row that was taken is told, and is no refusal."""
     rejected = [row for source in sources for row in source.rejected]
-    write_json_lines(out / "rejected.jsonl", map(_rejected_row, rejected))
+    skipped = [row for source in sources for row in source.skipped]
+    write_json_lines(out / "rejected.jsonl", map(_rejected_row, (*rejected, *skipped)))
     total = sum(source.rows for source in sources)
-    if len(rejected) == total:
+    if not any(source.records for source in sources):
         raise DataError(f"none of {total} rows can be used; the reasons stand in {out / 'rejected.jsonl'}")
     if len(rejected) > settings.max_rejected_share * total:
         first = rejected[0]
@@ -125,18 +179,36 @@ def _rejected_row(row: Rejected) -> dict[str, Any]:
     return asdict(row.origin) | {"field": row.field, "reason": row.reason, "excerpt": row.excerpt}
 
 
-def _corpus(sources: Sequence[Source], preferences: Sequence[Source], settings: DataSettings, seed: int) -> Corpus:
-    """Preference rows are clustered together with all others: their prompts must not be asked elsewhere."""
-    main = _limited([record for source in sources for record in source.records], settings, seed)
-    ranked = _limited([record for source in preferences for record in source.records], settings, seed)
-    records = (*main, *ranked)
+def _corpus(sources: Sources, settings: DataSettings, seed: int) -> Corpus:
+    """All rows are clustered together: what one purpose asks must not be asked elsewhere, wherever it came from."""
+    main = _limited([record for source in sources.main for record in source.records], settings, seed)
+    ranked = _limited([record for source in sources.preferences for record in source.records], settings, seed)
+    pinned = [(purpose, record) for purpose, source in sources.pinned for record in source.records]
+    thinned = [record for source in sources.main for record in source.thinned]
+    records: tuple[Record, ...] = (*main, *ranked, *(record for _, record in pinned), *thinned)
     texts = tuple(row_texts(records, settings.group))
+    slices = find_slices(records, texts, settings)
     return Corpus(
-        records=records,
-        is_preference=(False,) * len(main) + (True,) * len(ranked),
+        records=tuple(_sliced(record, slice_) for record, (slice_, _) in zip(records, slices, strict=True)),
+        is_preference=tuple(len(main) <= row < len(main) + len(ranked) for row in range(len(records))),
+        pinned=(
+            *(-1 for _ in (*main, *ranked)),
+            *(PURPOSES.index(purpose) for purpose, _ in pinned),
+            *(-1 for _ in thinned),
+        ),
+        thinned=tuple(row >= len(records) - len(thinned) for row in range(len(records))),
+        slice_reasons=tuple(reason for _, reason in slices),
         texts=texts,
         clusters=join(len(records), find(texts, settings)),
     )
+
+
+def _sliced(record: Record, slice_: str) -> Record:
+    if prompt_in(record).slice == slice_:
+        return record
+    if isinstance(record, Prompt):
+        return replace(record, slice=slice_)
+    return replace(record, prompt=replace(record.prompt, slice=slice_))
 
 
 def _limited(records: list[Record], settings: DataSettings, seed: int) -> list[Record]:
@@ -193,9 +265,27 @@ def _file_entry(path: Path) -> dict[str, Any]:
     return {"file": path.name, "sha256": file_sha256(path)}
 
 
-def _cluster_entry(clusters: Clusters) -> dict[str, Any]:
-    sizes = [len(rows) for rows in clusters.members.values()]
-    return {"count": len(sizes), "largest": max(sizes), "straddling": 0}
+def _cluster_entry(corpus: Corpus) -> dict[str, Any]:
+    """How many there are, and of the largest what holds them together: chains and giants are told, never cut."""
+    sizes = [len(rows) for rows in corpus.clusters.members.values()]
+    largest = [
+        {
+            "cluster": corpus.texts[links.rows[0]].id,
+            "rows": len(links.rows),
+            "kinds": dict(links.kinds),
+            "lowest_score": round(links.lowest_score, 4),
+            "longest_chain": links.longest_chain,
+        }
+        for links in corpus.clusters.largest(_CLUSTERS_SHOWN)
+    ]
+    return {"count": len(sizes), "largest": max(sizes), "straddling": 0, "the largest": largest}
+
+
+def _slice_entry(corpus: Corpus) -> dict[str, Any]:
+    """How many rows are of each slice, and why the rare ones were found."""
+    counts = Counter(prompt_in(record).slice for record in corpus.records)
+    reasons = Counter(re.sub(r" \(.*\)$", "", reason) for reason in corpus.slice_reasons if reason)
+    return {"rows": dict(sorted(counts.items())), "found": dict(sorted(reasons.items()))}
 
 
 def _row_entry(id_: str, origin: Origin, cluster: str, place: RowPlace) -> dict[str, Any]:
@@ -209,11 +299,17 @@ def _row_entry(id_: str, origin: Origin, cluster: str, place: RowPlace) -> dict[
     }
 
 
-def _portable(settings: DataSettings, sources: Sequence[Source], preferences: Sequence[Source]) -> dict[str, Any]:
+def _portable(settings: DataSettings, sources: Sources) -> dict[str, Any]:
     """The settings without the paths of this machine."""
+    pinned: dict[str, list[str]] = {}
+    for purpose, source in sources.pinned:
+        pinned.setdefault(purpose, []).append(source.name)
     return settings.model_dump(mode="json") | {
-        "source": [source.name for source in sources],
-        "preferences": [source.name for source in preferences] or None,
+        "source": [source.name for source in sources.main],
+        "preferences": [source.name for source in sources.preferences] or None,
+        "pinned": pinned,
+        "earlier": settings.earlier and Path(settings.earlier).name,
+        "benchmarks": [Path(name).name for name in settings.benchmarks],
     }
 
 
@@ -237,6 +333,9 @@ def _source_entry(source: Source) -> dict[str, Any]:
         "rejected": len(source.rejected),
         "mapping": source.layout.name,
         "columns": list(source.layout.columns),
+        "stated": dict(source.columns),
+        "skipped": len(source.skipped),
+        "thinned": len(source.thinned),
         "example": {key: text if text is None else text[:300] for key, text in shown.items()},
     }
 

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from whet.data.words import Hashes, WordTable, mixed, word_tables
 
-__all__ = ["Columns", "RunSets", "run_hashes", "run_sets", "sets_of", "shared_counts"]
+__all__ = ["MEMBER", "Columns", "Lookup", "RunSets", "run_hashes", "run_sets", "sets_of", "shared_counts"]
 
 # W word, M member of a set, N set (one a row)
 Integers = npt.NDArray[np.int64]
 # A member is packed for sorting: the row within its block, how rare the member is, the member itself.
-_ROW_BITS, _RARITY_BITS, _MEMBER_BITS = np.uint64(12), np.uint64(8), np.uint64(44)
-_MEMBER = (np.uint64(1) << _MEMBER_BITS) - np.uint64(1)
+_ROW_BITS, _RARITY_BITS, MEMBER_BITS = np.uint64(12), np.uint64(8), np.uint64(44)
+MEMBER = (np.uint64(1) << MEMBER_BITS) - np.uint64(1)
 _ROWS = 1 << 12
 _BLOCK = 1 << 17  # members looked at together
 _MOST_SLOT_BITS = 22
@@ -129,7 +129,7 @@ def sets_of(parts: Iterable[tuple[Integers, Hashes, int]], *, most_sets: int | N
     kept: list[tuple[int, npt.NDArray[np.int32], Hashes]] = []
     rows = 0
     for row, run, count in parts:
-        kept.append((rows, row.astype(np.int32), run & _MEMBER))
+        kept.append((rows, row.astype(np.int32), run & MEMBER))
         rows += count
     total = sum(len(member) for _, _, member in kept)
     counts = _slot_counts([member for _, _, member in kept], total)
@@ -161,12 +161,12 @@ def _slot_counts(members: Sequence[Hashes], total: int) -> npt.NDArray[np.int32]
 
 def _slots(member: Hashes, table: npt.NDArray[Any]) -> Integers:
     """The place of each member in a table of 2^n slots: its upper bits."""
-    return (member >> (_MEMBER_BITS - np.uint64(len(table).bit_length() - 1))).astype(np.int64)
+    return (member >> (MEMBER_BITS - np.uint64(len(table).bit_length() - 1))).astype(np.int64)
 
 
 def _rarity(counts: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
     """0 for counts up to 1, then 8 steps for each doubling."""
-    return np.minimum(8 * np.log2(np.maximum(counts, 1)), 255).astype(np.uint8)
+    return np.asarray(np.minimum(8 * np.log2(np.maximum(counts, 1)), 255), dtype=np.uint8)
 
 
 def _row_blocks(first: int, row: npt.NDArray[np.int32], member: Hashes) -> Iterator[tuple[Integers, Hashes]]:
@@ -187,19 +187,19 @@ def _row_blocks(first: int, row: npt.NDArray[np.int32], member: Hashes) -> Itera
 def _sorted_set(
     row: Integers, member: Hashes, rarity_S: npt.NDArray[np.uint8], common: int
 ) -> tuple[Hashes, int, Integers]:
-    """One sort puts every set together, the rarest member first, equal members side by side: members, first row, sizes."""
+    """Members, first row and sizes: one sort puts each set together, the rarest first, equal ones side by side."""
     first = int(row.min())
     rarity = rarity_S[_slots(member, rarity_S)].astype(np.uint64)
-    keyed = (row - first).astype(np.uint64) << (_RARITY_BITS + _MEMBER_BITS) | rarity << _MEMBER_BITS | member
+    keyed = (row - first).astype(np.uint64) << (_RARITY_BITS + MEMBER_BITS) | rarity << MEMBER_BITS | member
     keyed.sort()
     keyed = keyed[np.concatenate([[True], keyed[1:] != keyed[:-1]])]
-    local = (keyed >> (_RARITY_BITS + _MEMBER_BITS)).astype(np.int64)
+    local = (keyed >> (_RARITY_BITS + MEMBER_BITS)).astype(np.int64)
     if common < 256:
-        is_rare = ((keyed >> _MEMBER_BITS) & np.uint64(0xFF)) < common
+        is_rare = ((keyed >> MEMBER_BITS) & np.uint64(0xFF)) < common
         rare = np.bincount(local, weights=is_rare)
         kept = is_rare | (rare[local] < FEWEST_RARE)
         keyed, local = keyed[kept], local[kept]
-    return keyed & _MEMBER, first, np.bincount(local)
+    return keyed & MEMBER, first, np.bincount(local)
 
 
 def _blocks(start_N: Integers) -> Iterator[slice]:
@@ -223,9 +223,9 @@ def shared_counts(sets: RunSets, a: Integers, b: Integers, others: RunSets | Non
         part = slice(first, last)
         pair, member = _members(sets, a[part])
         other_pair, other_member = _members(others, b[part])
-        keyed = np.concatenate([pair << _MEMBER_BITS | member, other_pair << _MEMBER_BITS | other_member])
+        keyed = np.concatenate([pair << MEMBER_BITS | member, other_pair << MEMBER_BITS | other_member])
         keyed.sort()
-        twice = keyed[1:][keyed[1:] == keyed[:-1]] >> _MEMBER_BITS
+        twice = keyed[1:][keyed[1:] == keyed[:-1]] >> MEMBER_BITS
         shared[part] = np.bincount(twice.astype(np.int64), minlength=last - first)
         first = last
     return shared
@@ -238,8 +238,34 @@ def _members(sets: RunSets, rows: Integers) -> tuple[Hashes, Hashes]:
     return np.repeat(np.arange(len(rows), dtype=np.uint64), size), sets.member_M[place]
 
 
+class Lookup:
+    """Where members stand in a sorted array of distinct ones: a table by their upper bits, then a few steps."""
+
+    def __init__(self, distinct: Hashes) -> None:
+        self._distinct = np.append(distinct, np.uint64(1) << MEMBER_BITS)
+        bits = min(_MOST_SLOT_BITS, max(8, len(distinct).bit_length() + 2))
+        self._shift = MEMBER_BITS - np.uint64(bits)
+        borders = np.arange((1 << bits) + 1, dtype=np.uint64) << self._shift
+        self._first = np.searchsorted(distinct, borders).astype(np.int32)
+
+    def find(self, member: Hashes) -> tuple[Integers, Integers]:
+        """The positions of those members that are among the distinct ones, and their places there."""
+        slot = (member >> self._shift).astype(np.int64)
+        position = np.flatnonzero(self._first[slot] < self._first[slot + 1])
+        place = self._first[slot[position]].astype(np.int64)
+        end = self._first[slot[position] + 1]
+        positions, places = [position[:0]], [place[:0]]
+        while len(position):
+            is_there = self._distinct[place] == member[position]
+            positions.append(position[is_there])
+            places.append(place[is_there])
+            goes_on = ~is_there & (place + 1 < end)
+            position, place, end = position[goes_on], place[goes_on] + 1, end[goes_on]
+        return np.concatenate(positions), np.concatenate(places)
+
+
 class Columns:
-    """The sets in blocks of equal length, a set per column, so that a MinHash value is one minimum over rows of memory."""
+    """The sets in blocks of equal length, a set per column: a MinHash value is a minimum over rows of memory."""
 
     _BYTES = 1 << 18
 
@@ -266,7 +292,7 @@ class Columns:
         return np.ascontiguousarray(sets.member_M[place].astype(np.uint32))
 
     def minima(self, number: int) -> npt.NDArray[np.uint32]:
-        """The MinHash value with this number: for each set the smallest of its members times an odd number, mod 2^32."""
+        """A MinHash value: for each set the smallest of its members times the odd number with this number, mod 2^32."""
         factor = np.uint32(int(mixed(np.array([number + 1], dtype=np.uint64))[0]) & 0xFFFFFFFF | 1)
         minima = np.empty(self._rows, dtype=np.uint32)
         for rows, block in self._blocks:

@@ -71,7 +71,7 @@ _NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 
 
 def _latin(text: str) -> str:
-    """Look-alike letters as Latin ones: in words that also hold Latin letters, and alone in a row that is mostly Latin."""
+    """Look-alike letters as Latin ones: in words that also hold Latin letters, and alone in mostly Latin rows."""
     if not _LOOK_ALIKE.search(text):
         return text
     latin = len(_LATIN.findall(text))
@@ -94,7 +94,9 @@ def _plain(text: str) -> str:
 
 
 def canonical(text: str) -> str:
-    """What is left when only appearance differs: NFKC, invisible characters gone, look-alikes, quotes, case and spaces folded.
+    """What is left when only appearance differs: NFKC, nothing invisible, plain quotes, folded case and spaces.
+
+    Letters of other scripts that look like Latin ones count as these where Latin stands beside them.
 
     >>> canonical("  Alice\u2019s \uff13 apples ")
     "alice's 3 apples"

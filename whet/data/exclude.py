@@ -1,0 +1,61 @@
+"""Rows that serve no purpose wherever their cluster goes: contradictory, contaminated or near copies of a row kept."""
+
+from collections.abc import Sequence
+
+from whet.core.recipe import DataSettings
+from whet.core.records import Record
+from whet.data.clusters import Clusters
+from whet.data.contamination import Benchmark, read_benchmarks
+from whet.data.contradictions import contradictions
+from whet.data.copies import near_copies
+from whet.data.duplicates import RowText, asked
+from whet.data.places import RowPlace
+from whet.data.serving import row_name
+
+__all__ = ["excluded_rows"]
+
+_SAMPLE = 20_000
+_CHUNK = 8192
+
+
+def excluded_rows(
+    records: Sequence[Record],
+    texts: Sequence[RowText],
+    clusters: Clusters,
+    settings: DataSettings,
+    *,
+    pinned: Sequence[int],
+) -> dict[int, RowPlace]:
+    """Row -> why it serves nothing. Rows whose purpose is pinned stay what they are."""
+    found = {
+        row: RowPlace(purpose=None, category="contradictory preferences", detail=reason)
+        for row, reason in contradictions(records).items()
+    }
+    found |= _contaminated(records, settings)
+    if settings.near_duplicates == "drop":
+        copies = near_copies(records, texts, clusters)
+        found = {
+            row: RowPlace(purpose=None, category="near duplicate", detail=f"of {row_name(records[kept])}")
+            for row, kept in copies.items()
+            if kept not in found
+        } | found
+    return {row: place for row, place in found.items() if pinned[row] < 0}
+
+
+def _contaminated(records: Sequence[Record], settings: DataSettings) -> dict[int, RowPlace]:
+    """Rows that hold a question of `data.benchmarks`; a run of 13 words alone is no reason."""
+    if not settings.benchmarks:
+        return {}
+    questions = read_benchmarks(settings.benchmarks, settings)
+    sample = [asked(record) for record in records[:_SAMPLE]]
+    benchmark = Benchmark(questions, sample, paraphrase=settings.paraphrase)
+    return {
+        first + place: RowPlace(
+            purpose=None,
+            category=f"in a benchmark ({hit.kind})",
+            detail=f"{hit.benchmark} row {hit.benchmark_row}, {hit.score:.2f}",
+        )
+        for first in range(0, len(records), _CHUNK)
+        for place, hit in benchmark.hits(records[first : first + _CHUNK])
+        if hit.is_gated
+    }
