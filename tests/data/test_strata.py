@@ -7,7 +7,7 @@ import pytest
 
 from whet.core.errors import DataError
 from whet.core.records import PURPOSES, Message, Origin, Prompt
-from whet.data.splits import MOST_STRATA
+from whet.data.groups import MOST_STRATA
 from whet.data.strata import deviations, strata_of
 
 

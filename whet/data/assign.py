@@ -83,7 +83,9 @@ def assign(
     """
     if earlier is None and settings.earlier is not None:
         earlier = earlier_purposes(Path(settings.earlier).expanduser())
-    first_C, cluster_R = np.unique(np.asarray(clusters.of_row, dtype=np.int64), return_inverse=True)
+    of_row = np.asarray(clusters.of_row, dtype=np.int64)
+    is_first = of_row == np.arange(len(of_row))
+    first_C, cluster_R = np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[of_row]
     known = earlier or {}
     pins = find_pins(
         cluster_R,

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from whet.core.records import PURPOSES, Purpose
-from whet.data.sizes import FINAL_KINDS, SLOTS, Needs, apportion
+from whet.data.groups import Group, groups_of
+from whet.data.sizes import FINAL_KINDS, SLOTS, Needs
 
-__all__ = ["MOST_STRATA", "REASONS", "ClusterTable", "Placement", "Reason", "place", "positions"]
+__all__ = ["REASONS", "ClusterTable", "Placement", "Reason", "place", "positions"]
 
 # C cluster, M some of the clusters, P purpose, S slot: the first seven purposes, then `final` for each kind of row
 Reason = Literal[
@@ -27,8 +28,6 @@ Reason = Literal[
 REASONS: tuple[Reason, ...] = get_args(Reason)
 Integers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
-# Stratum and slots of a group are packed into 16 bits, which numpy sorts by radix.
-MOST_STRATA = 64
 # A cluster goes by its hash only where it is at most this share of the size; a larger one goes where most room is.
 _LARGE = 0.1
 _FINAL = len(PURPOSES) - 1
@@ -191,35 +190,7 @@ class _Table:
 
     def place_groups(self, stratum: Integers) -> None:
         """Group by group, the choosiest first, each with its part of what the slots need in all."""
-        pattern = np.packbits(self.usable[:_FINAL] > 0, axis=0, bitorder="little")[0].astype(np.uint16)
-        pattern |= (self.usable[_FINAL] > 0).astype(np.uint16) << (self.kind + np.int8(_FINAL)).astype(np.uint16)
-        code = pattern | (stratum.astype(np.uint16) << np.uint16(len(SLOTS)))
-        code[pattern == 0] = 0
-        placed = np.flatnonzero(self.slot >= 0)
-        open_code = code.copy()
-        open_code[placed] = 0
-        order = np.argsort(open_code, kind="stable")
-        ends = np.cumsum(np.bincount(open_code, minlength=2**16))
-        supply = np.bincount(open_code, weights=self.largest, minlength=2**16)
-        supply += np.bincount(code[placed], weights=self.room[placed], minlength=2**16)
-        codes = np.flatnonzero(supply)
-        codes = codes[codes > 0]
-        index = np.searchsorted(codes, code[placed]) * len(SLOTS) + self.slot[placed]
-        index, rows = index[self.room[placed] > 0], self.room[placed][self.room[placed] > 0]
-        there = np.bincount(index, weights=rows, minlength=len(codes) * len(SLOTS)).astype(np.int64)
-        groups = [
-            _Group(
-                members=order[ends[code - 1] : ends[code]],
-                can=(code >> np.arange(len(SLOTS)) & 1).astype(np.bool_),
-                supply=int(supply[code]),
-                placed=there[number * len(SLOTS) :][: len(SLOTS)],
-            )
-            for number, code in enumerate(codes.tolist())
-        ]
-        groups.sort(key=_Group.choosiness)
-        self._place_each(groups)
-
-    def _place_each(self, groups: list["_Group"]) -> None:
+        groups = groups_of(self.usable, self.largest, self.kind, stratum, slot=self.slot, room=self.room)
         ahead = sum((group.placed for group in groups), start=np.zeros(len(SLOTS), dtype=np.int64))
         rest = sum(group.supply for group in groups)
         special = np.array([sum(group.supply for group in groups if group.can[slot]) for slot in range(len(SLOTS))])
@@ -231,7 +202,7 @@ class _Table:
             rest -= group.supply
             special = special - group.can * group.supply
 
-    def _place_group(self, group: "_Group", left: Integers) -> None:
+    def _place_group(self, group: Group, left: Integers) -> None:
         """Clusters of several rows where their numbers fall, then single rows in the order of theirs."""
         left = np.minimum(left, self.need)
         is_single = self.largest[group.members] == 1
@@ -241,45 +212,74 @@ class _Table:
             left = left - self._place_several(several, left, unused=unused)
             if left.sum() > len(singles):
                 left = self._fit(several[self.slot[several] < 0], left, "hash")
-        singles = self._in_order(singles)
-        start = 0
-        for slot in _ALONG[left[_ALONG] > 0].tolist():
-            here = singles[start : start + int(left[slot])]
-            self._put(here, slot, np.ones(len(here), dtype=np.int64), "hash")
-            start += len(here)
+        self._place_singles(singles, left)
+
+    def _place_singles(self, members: Integers, left: Integers) -> None:
+        """In the order of their hashes, of which only those at the borders need to be known."""
+        slots = _ALONG[left[_ALONG] > 0]
+        ends = np.minimum(np.cumsum(left[slots]), len(members))
+        packed = self._packed(members)
+        inner = np.unique(ends[ends < len(members)])
+        borders = np.partition(packed, inner)[inner] if len(inner) else packed[:0]
+        part = np.zeros(len(members), dtype=np.int8)
+        for border in borders:
+            part += packed >= border
+        counts = np.diff(ends, prepend=0)
+        slots = np.append(slots[counts > 0], -1).astype(np.int8)  # behind the last border they stay unplaced
+        placed = slots[part]
+        self.slot[members] = placed
+        self.room[members] = placed >= 0
+        self.need -= np.bincount(_ALONG[left[_ALONG] > 0], weights=counts, minlength=len(SLOTS)).astype(np.int64)
 
     def _in_order(self, members: Integers) -> Integers:
-        """By hash. Its upper bits and the place in the list are sorted as one number, much faster than by argsort."""
-        bits = np.uint64(max(1, len(members) - 1).bit_length())
-        packed = (self.mixed[members] >> bits << bits) | np.arange(len(members), dtype=np.uint64)
-        packed.sort()
+        """By hash."""
+        packed = np.sort(self._packed(members))
+        bits = np.uint64(len(members).bit_length())
         return members[(packed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)]
+
+    def _packed(self, members: Integers) -> Hashes:
+        """The hash's upper bits and the place in the list as one number, which sorts much faster than by argsort."""
+        bits = np.uint64(len(members).bit_length())
+        return (self.mixed[members] >> bits << bits) | np.arange(len(members), dtype=np.uint64)
 
     def _place_several(self, members: Integers, left: Integers, *, unused: int) -> Integers:
         """By hash among the slots where the cluster is not large; what overflows what is left stays unplaced."""
+        rows_of = {slot: self._rows(members, slot) for slot in _ALONG[left[_ALONG] > 0].tolist()}
+        chosen = self._slots_by_hash(members, rows_of, left, unused=unused)
+        taken = np.zeros(len(members), dtype=np.int64)
+        placed = np.zeros(len(SLOTS), dtype=np.int64)
+        for slot, rows in rows_of.items():
+            here = np.flatnonzero(chosen == slot)
+            if rows[here].sum() > left[slot]:
+                chosen[here] = -1
+                here = here[np.argsort(self.mixed[members[here]], kind="stable")]
+                here = here[np.cumsum(rows[here]) <= left[slot]]
+                chosen[here] = slot
+            taken[here] = rows[here]
+            placed[slot] = rows[here].sum()
+        done = members[chosen >= 0]
+        self.slot[done] = chosen[chosen >= 0]
+        self.room[done] = taken[chosen >= 0]
+        self.need -= placed
+        return placed
+
+    def _slots_by_hash(
+        self, members: Integers, rows_of: Mapping[int, Integers], left: Integers, *, unused: int
+    ) -> npt.NDArray[np.int8]:
+        """-1 for clusters that are large everywhere, and for a part of all if some rows are to stay unused."""
         limit = np.minimum(np.maximum(1, _LARGE * self.size), left)
         fits = np.zeros(len(members), dtype=np.uint16)
-        for slot in np.flatnonzero(left).tolist():
-            rows = self._rows(members, slot)
+        for slot, rows in rows_of.items():
             fits |= ((rows > 0) & (rows <= limit[slot])).astype(np.uint16) << np.uint16(slot)
         marks = _unit(self.mixed[members]) * (1 + max(0, unused) / max(1, int(left.sum())))
-        place = np.full(len(members), len(SLOTS), dtype=np.int8)  # along _ALONG
+        chosen = np.full(len(members), -1, dtype=np.int8)
+        slots = np.append(_ALONG, -1).astype(np.int8)
         for pattern in np.flatnonzero(np.bincount(fits)).tolist():
             chance = np.where(pattern >> _ALONG & 1, left[_ALONG], 0)
             here = np.flatnonzero(fits == pattern)
             if pattern:
-                place[here] = np.searchsorted(np.cumsum(chance), marks[here] * chance.sum(), side="right")
-        placed = np.zeros(len(SLOTS), dtype=np.int64)
-        for along, slot in enumerate(_ALONG.tolist()):
-            here = members[place == along]
-            rows = self._rows(here, slot)
-            if rows.sum() > left[slot]:
-                here = self._in_order(here)
-                here = here[np.cumsum(self._rows(here, slot)) <= left[slot]]
-                rows = self._rows(here, slot)
-            self._put(here, slot, rows, "hash")
-            placed[slot] = rows.sum()
-        return placed
+                chosen[here] = slots[np.searchsorted(np.cumsum(chance), marks[here] * chance.sum(), side="right")]
+        return chosen
 
     def _fit(self, members: Integers, left: Integers, rule: Reason) -> Integers:
         """Whole clusters where they still fit, the largest room first; gives what is left of the room."""
@@ -315,37 +315,8 @@ class _Table:
 
     def reasons(self) -> npt.NDArray[np.int8]:
         rule = self.rule.copy()
+        rule[(self.slot >= 0) & (rule == REASONS.index("left over"))] = REASONS.index("hash")
         rule[(self.slot > _FINAL) & (rule != REASONS.index("kept"))] = REASONS.index("slice quota")
         unseen = self.kind == FINAL_KINDS.index("out_of_distribution")
         rule[unseen & (self.slot < 0) & (rule == REASONS.index("left over"))] = REASONS.index("final is full")
         return rule
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
-    """Open clusters of one stratum that can serve the same slots, and what was placed of such clusters before."""
-
-    members: Integers
-    can: npt.NDArray[np.bool_]
-    supply: int  # rows, the placed ones too
-    placed: Integers  # rows in each slot
-
-    def choosiness(self) -> tuple[int, int, list[bool], float]:
-        """Kinds that only a part of `final` takes, then the fewest slots, then where most is placed already."""
-        special = int(self.can[len(PURPOSES) :].any())
-        return (-special, int(self.can.sum()), self.can.tolist(), -float(self.placed.sum()) / max(1, self.supply))
-
-    def left(self, wanted: Integers, *, share: float, special: Integers) -> Integers:
-        """The group's rows over the slots it can serve, in proportion to what they want; less what is placed already.
-
-        `special[s]` rows of this group and the later ones can serve slot s; the special slots of `final` come first.
-        """
-        rows = round(self.supply * share)
-        parts = np.where(self.can, wanted * self.supply / np.maximum(1, special), 0).clip(max=self.supply)
-        parts[: len(PURPOSES)] = 0
-        target = np.rint(parts).astype(np.int64)
-        ordinary = np.where(self.can, wanted, 0)[: len(PURPOSES)]
-        target[: len(PURPOSES)] += apportion(min(rows - int(target.sum()), int(ordinary.sum())), ordinary)
-        left = np.maximum(target - self.placed, 0)
-        most = max(0, int(target.sum()) - int(self.placed.sum()))
-        return left if int(left.sum()) <= most else apportion(most, left)

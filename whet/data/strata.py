@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from whet.core.errors import DataError, did_you_mean
 from whet.core.records import PURPOSES, Record, prompt_in
-from whet.data.splits import MOST_STRATA
+from whet.data.groups import MOST_STRATA
 
 __all__ = ["Strata", "deviations", "strata_of"]
 
