@@ -66,7 +66,14 @@ def test_deviations_by_hand() -> None:
     purpose = np.full(100, -1, dtype=np.int8)
     purpose[:30] = purpose[60:80] = 0
     purpose[30:42] = purpose[80:83] = PURPOSES.index("final")
-    found = deviations(strata, np.ones((len(PURPOSES), 100), dtype=np.int64), purpose, np.where(purpose >= 0, 1, 0))
+    usable_PC, room = np.ones((len(PURPOSES), 100), dtype=np.int64), np.where(purpose >= 0, 1, 0)
+    found = deviations(strata, usable_PC, np.zeros(100, dtype=np.int8), purpose, room)
     assert found["rows"]["a=x"]["ft_train"] == 30
     assert found["rows"]["a=y"]["final"] == 3
     assert found["largest_deviation"] == {"rows": 3.0, "points": 20.0, "stratum": "a=x", "purpose": "final"}
+    # Were the 12 all the long tail there is in the first stratum, and the 3 all in the second, nothing would be off.
+    kind = np.zeros(100, dtype=np.int8)
+    kind[30:42] = kind[80:83] = 1
+    found = deviations(strata, usable_PC, kind, purpose, room)
+    # Of the 85 ordinary rows 48 are of the first stratum: 50 x 48 / 85 = 28.2 of ft_train, which has 30
+    assert found["largest_deviation"] == {"rows": 1.8, "points": 3.53, "stratum": "a=x", "purpose": "ft_train"}

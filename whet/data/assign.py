@@ -118,7 +118,7 @@ def assign(
     report = _report(rows, placement, places) | time
     if settings.stratify:
         columns = {"columns": list(settings.stratify)}
-        report["strata"] = columns | deviations(strata, table.usable_PC, placement.purpose, placement.room)
+        report["strata"] = columns | deviations(strata, table.usable_PC, kind_C, placement.purpose, placement.room)
     if earlier is not None:
         report["earlier"] |= {"not here": len(known.keys() - {text.id for text in texts})}
     return Assignment(places=places, requested=needs.requested, report=report)

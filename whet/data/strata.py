@@ -87,25 +87,26 @@ def _numbers(column: str, values: Sequence[float | None]) -> list[str]:
     return [f"{column}=None" if value is None else names[next(label)] for value in values]
 
 
-def deviations(strata: Strata, usable_PC: Integers, purpose: npt.NDArray[np.int8], room: Integers) -> dict[str, Any]:
+def deviations(
+    strata: Strata, usable_PC: Integers, kind: npt.NDArray[np.int8], purpose: npt.NDArray[np.int8], room: Integers
+) -> dict[str, Any]:
     """Rows of each stratum in each purpose, and the largest distance from the stratum's share of what could serve.
 
     A stratum of a tenth of the rows that can serve a purpose should be a tenth of it; `points` are per cent of the
-    purpose. Rows are counted in the stratum of their cluster's first row. A distance below one row is rounding.
+    purpose. That goes for each kind of row alone, because `final` takes more of the long tail than other purposes do.
+    Rows are counted in the stratum of their cluster's first row. A distance of about one row is rounding.
     """
-    count = len(strata.names)
-    given_PZ = np.zeros((len(PURPOSES), count))
-    supply_PZ = np.array([np.bincount(strata.number, weights=usable, minlength=count) for usable in usable_PC])
-    for index in range(len(PURPOSES)):
-        here = purpose == index
-        given_PZ[index] = np.bincount(strata.number[here], weights=room[here], minlength=count)
-    total_P1 = given_PZ.sum(axis=1, keepdims=True)
-    expected_PZ = total_P1 * supply_PZ / np.maximum(1, supply_PZ.sum(axis=1, keepdims=True))
+    given_PZ, expected_PZ = np.zeros((2, len(PURPOSES), len(strata.names)))
+    for of_kind in np.unique(kind):
+        members = kind == of_kind
+        given, expected = _shares(strata, usable_PC, members, np.where(members, purpose, -1), room)
+        given_PZ += given
+        expected_PZ += expected
     off_PZ = given_PZ - expected_PZ
-    worst, stratum = divmod(int(np.abs(off_PZ).argmax()), count)
+    worst, stratum = divmod(int(np.abs(off_PZ).argmax()), len(strata.names))
     largest: Mapping[str, Any] = {
         "rows": round(float(off_PZ[worst, stratum]), 1),
-        "points": round(100 * float(off_PZ[worst, stratum]) / max(1.0, float(total_P1[worst, 0])), 2),
+        "points": round(100 * float(off_PZ[worst, stratum]) / max(1.0, float(given_PZ[worst].sum())), 2),
         "stratum": strata.names[stratum],
         "purpose": PURPOSES[worst],
     }
@@ -114,3 +115,23 @@ def deviations(strata: Strata, usable_PC: Integers, purpose: npt.NDArray[np.int8
         for number, name in enumerate(strata.names)
     }
     return {"rows": rows, "merged": strata.merged, "largest_deviation": largest}
+
+
+def _shares(
+    strata: Strata,
+    usable_PC: Integers,
+    members: npt.NDArray[np.bool_],
+    purpose: npt.NDArray[np.int8],
+    room: Integers,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Rows of each stratum in each purpose, and how many its share of the supply would have been."""
+    count, number = len(strata.names), strata.number
+    supply_PZ = np.array([np.bincount(number, weights=rows * members, minlength=count) for rows in usable_PC])
+    given_PZ = np.array(
+        [
+            np.bincount(number[purpose == index], weights=room[purpose == index], minlength=count)
+            for index in range(len(PURPOSES))
+        ]
+    )
+    share_PZ = supply_PZ / np.maximum(1, supply_PZ.sum(axis=1, keepdims=True))
+    return given_PZ, given_PZ.sum(axis=1, keepdims=True) * share_PZ
