@@ -10,6 +10,7 @@ from whet.core.errors import DataError
 from whet.core.files import file_sha256, read_json_lines
 from whet.core.recipe import DataSettings
 from whet.core.records import PURPOSES, TRAINING_PURPOSES, prompt_in
+from whet.data.certify import missed_pairs
 from whet.data.clusters import join
 from whet.data.duplicates import find, row_texts
 from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
@@ -116,7 +117,12 @@ def _straddling(
     settings = DataSettings.model_validate(how)
     texts = row_texts([row.record for _, row in stored], settings.group)
     clusters = join(len(stored), find(texts, settings))
-    problems = []
+    purposes: list[Any] = [name if name != UNUSED else None for name, _ in stored]
+    missed = missed_pairs(texts, purposes, clusters.of_row, clusters.views)
+    problems = [
+        f"{_name(stored[first][1])} ({stored[first][0]}) is near {_name(stored[second][1])} ({stored[second][0]})"
+        for first, second, _ in (missed.pairs if missed else ())
+    ]
     for members in clusters.members.values():
         placed: dict[str, int] = {}
         for member in members:

@@ -94,7 +94,7 @@ def join(rows: int, found: Iterable[Found]) -> Clusters:
         return row
 
     joins = []
-    views = {}
+    views: dict[str, Any] = {}
     for view in found:
         for first, second, score in view.pairs:
             a, b = find(first), find(second)
@@ -103,5 +103,6 @@ def join(rows: int, found: Iterable[Found]) -> Clusters:
                 evidence = view.evidence(first, second, score)
                 joins.append(Edge(kind=view.kind, first=first, second=second, score=score, evidence=evidence))
         capped = {"buckets": len(view.capped), "largest": max((bucket.rows for bucket in view.capped), default=0)}
-        views[view.kind] = {"pairs": len(view.pairs), "method": view.method, "capped": capped}
+        pairs = views.get(view.kind, {"pairs": 0})["pairs"] + len(view.pairs)
+        views[view.kind] = {"pairs": pairs, "method": view.method, "capped": capped}
     return Clusters(of_row=tuple(map(find, range(rows))), joins=tuple(joins), views=views)

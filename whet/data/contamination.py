@@ -32,7 +32,7 @@ from whet.data.overlap import HeldOut
 from whet.data.runs import MEMBER, Lookup, run_hashes, sets_of, shared_counts
 from whet.data.sources import read_sources, stream_file
 from whet.data.text import canonical
-from whet.data.words import Hashes, name_hashes, names_of, word_tables
+from whet.data.words import Hashes, WordTable, name_hashes, names_of, word_tables
 
 __all__ = ["KINDS", "Benchmark", "Hit", "Kind", "contamination", "read_benchmarks"]
 
@@ -72,9 +72,7 @@ class Hit:
         return self.kind != "13-gram"
 
 
-def contamination(
-    train: Path, against: Path | Sequence[Path], *, settings: DataSettings | None = None
-) -> list[Hit]:
+def contamination(train: Path, against: Path | Sequence[Path], *, settings: DataSettings | None = None) -> list[Hit]:
     """The contaminated rows of a training file, or of a prepared folder's training purposes, in their order.
 
     `against` are benchmark files or folders. Rows that cannot be read are not compared.
@@ -138,19 +136,19 @@ class Benchmark:
         for number, text in enumerate(self._texts):
             self._exact.setdefault(canonical(text), number)
         self._names = name_hashes(list(names_of([*self._texts, *sample])))
-        self._near = self._held_out(lambda texts: _runs(texts, RUN), SIMILAR)
+        self._near = self._held_out(lambda tables: _runs(tables, RUN), SIMILAR)
         self._template = self._held_out(self._masked, SIMILAR)
-        self._eight = self._held_out(lambda texts: _runs(texts, 8), _HALF)
+        self._eight = self._held_out(lambda tables: _runs(tables, 8), _HALF)
         self._three = self._held_out(_long_enough, _MOST)
         self._thirteen = _AnyRun(self._texts, 13)
 
-    def _masked(self, texts: Sequence[str]) -> Iterable[Runs]:
-        return masked_runs(texts, self._names)
+    def _masked(self, tables: Iterable[WordTable]) -> Iterator[Runs]:
+        return masked_runs(tables, self._names)
 
-    def _held_out(self, runs_of: Callable[[Sequence[str]], Iterable[Runs]], cover: float) -> HeldOut:
-        common = [run for _, run, _ in runs_of(self._sample[: _SAMPLE // 2])]
+    def _held_out(self, runs_of: Callable[[Iterable[WordTable]], Iterable[Runs]], cover: float) -> HeldOut:
+        common = [run for _, run, _ in runs_of(word_tables(self._sample[: _SAMPLE // 2]))]
         sample = np.concatenate([np.zeros(0, dtype=np.uint64), *common]) & MEMBER
-        return HeldOut(sets_of(runs_of(self._texts)), cover=cover, sample=sample)
+        return HeldOut(sets_of(runs_of(word_tables(self._texts))), cover=cover, sample=sample)
 
     def hits(self, records: Sequence[Record]) -> Iterator[tuple[int, Hit]]:
         """The place among `records`, and the hit, of every record that is in a benchmark."""
@@ -159,15 +157,17 @@ class Benchmark:
         texts = [_everything(record) for record in records]
         for place, record in enumerate(records):
             turns = (turn.content for turn in prompt_in(record).messages if turn.role == "user")
-            for text in (questions[place], *turns):
+            for text in dict.fromkeys((questions[place], *turns)):
                 same = self._exact.get(canonical(text))
                 if same is not None:
                     best[place].setdefault("exact", (1.0, same))
-        _similar(best, "near", self._near, _runs(questions, RUN))
-        _similar(best, "template", self._template, self._masked(questions))
-        _covered(best, "8-gram", self._eight, _runs(texts, 8), above=_HALF)
-        _covered(best, "3-gram", self._three, _runs(texts, RUN), above=_MOST - 1e-9)
-        self._thirteen.find(best, _runs(texts, 13))
+        asked_tables = list(word_tables(questions))
+        tables = asked_tables if texts == questions else list(word_tables(texts))
+        _similar(best, "near", self._near, _runs(asked_tables, RUN))
+        _similar(best, "template", self._template, self._masked(asked_tables))
+        _covered(best, "8-gram", self._eight, _runs(tables, 8), above=_HALF)
+        _covered(best, "3-gram", self._three, _runs(tables, RUN), above=_MOST - 1e-9)
+        self._thirteen.find(best, _runs(tables, 13))
         for place, kinds in enumerate(best):
             named = [kind for kind in KINDS if kind in kinds]
             if named:
@@ -185,14 +185,14 @@ class Benchmark:
                 yield place, hit
 
 
-def _runs(texts: Sequence[str], size: int) -> Iterator[Runs]:
-    for table in word_tables(texts):
+def _runs(tables: Iterable[WordTable], size: int) -> Iterator[Runs]:
+    for table in tables:
         yield (*run_hashes(table, size), table.rows)
 
 
-def _long_enough(texts: Sequence[str]) -> Iterator[Runs]:
+def _long_enough(tables: Iterable[WordTable]) -> Iterator[Runs]:
     """Runs of the questions that have enough of them: a short one is found by chance in any long text."""
-    for row, run, rows in _runs(texts, RUN):
+    for row, run, rows in _runs(tables, RUN):
         kept = np.bincount(row, minlength=rows)[row] >= _FEWEST_RUNS
         yield row[kept], run[kept], rows
 
@@ -229,7 +229,7 @@ class _AnyRun:
     """Runs of the questions, each with the first question that has it: any of them in a row is told."""
 
     def __init__(self, texts: Sequence[str], size: int) -> None:
-        self._sets = sets_of(_full_runs(texts, size))
+        self._sets = sets_of(_full_runs(word_tables(texts), size))
         row_M = np.repeat(np.arange(self._sets.rows), self._sets.size_N)
         order = np.argsort(self._sets.member_M, kind="stable")
         member = self._sets.member_M[order]
@@ -237,20 +237,29 @@ class _AnyRun:
         self._lookup, self._row = Lookup(member[is_first]), row_M[order][is_first]
 
     def find(self, best: list[Best], runs: Iterable[Runs]) -> None:
+        """A row's first run that is known says whose it is; how much of it is there is counted if nothing else hit."""
         first = 0
         for row, run, rows in runs:
             where, place = self._lookup.find(run & MEMBER)
-            texts, numbers = np.divmod(
-                np.unique(row[where] * max(1, self._sets.rows) + self._row[place]), max(1, self._sets.rows)
-            )
-            shared = shared_counts(sets_of([(row, run, rows)]), texts, numbers, self._sets)
-            _keep_best(best, "13-gram", texts + first, shared / np.maximum(1, self._sets.size_N[numbers]), numbers)
+            question_T = np.full(rows, self._sets.rows)
+            np.minimum.at(question_T, row[where], self._row[place])
+            texts = np.flatnonzero(question_T < self._sets.rows)
+            is_told = np.array([bool(best[first + text]) for text in texts.tolist()], dtype=np.bool_)
+            for text in texts[is_told].tolist():
+                best[first + text]["13-gram"] = (0.0, int(question_T[text]))
+            alone = texts[~is_told]
+            is_counted = np.zeros(rows, dtype=np.bool_)
+            is_counted[alone] = True
+            sets = sets_of([(row[is_counted[row]], run[is_counted[row]], rows)])
+            shared = shared_counts(sets, alone, question_T[alone], self._sets)
+            score = shared / np.maximum(1, self._sets.size_N[question_T[alone]])
+            _keep_best(best, "13-gram", alone + first, score, question_T[alone])
             first += rows
 
 
-def _full_runs(texts: Sequence[str], size: int) -> Iterator[Runs]:
+def _full_runs(tables: Iterable[WordTable], size: int) -> Iterator[Runs]:
     """Without texts that are shorter than a run."""
-    for table in word_tables(texts):
+    for table in tables:
         row, run = run_hashes(table, size)
         kept = table.count_R[row] >= size
         yield row[kept], run[kept], table.rows

@@ -15,7 +15,7 @@ from whet.data.near import Capped, Pairs, similar_pairs, similar_sets
 from whet.data.runs import Integers, run_hashes, sets_of
 from whet.data.text import FEWEST_PLAIN_WORDS, Masker, canonical
 from whet.data.trees import TREE_COLUMN
-from whet.data.words import Hashes, name_hashes, names_of, template_words, word_tables
+from whet.data.words import Hashes, WordTable, name_hashes, names_of, template_words, word_tables
 
 __all__ = [
     "RUN",
@@ -186,12 +186,12 @@ def template(rows: Sequence[RowText], settings: DataSettings) -> Found:
 
 def masked_pairs(texts: Sequence[str], names: Sequence[str]) -> Pairs:
     """The pairs that are alike when numbers and names are masked; a text with too few other words is like none."""
-    return similar_sets(sets_of(masked_runs(texts, name_hashes(names))), threshold=SIMILAR)
+    return similar_sets(sets_of(masked_runs(word_tables(texts), name_hashes(names))), threshold=SIMILAR)
 
 
-def masked_runs(texts: Sequence[str], names: Hashes) -> Iterator[tuple[Integers, Hashes, int]]:
+def masked_runs(tables: Iterable[WordTable], names: Hashes) -> Iterator[tuple[Integers, Hashes, int]]:
     """The row and the hash of every run of masked words, part by part; `names` as `name_hashes` gives them."""
-    for table in word_tables(texts):
+    for table in tables:
         masked, plain_R = template_words(table, names)
         row, run = run_hashes(masked, RUN)
         says_enough = plain_R[row] >= FEWEST_PLAIN_WORDS

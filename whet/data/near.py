@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from whet.data.runs import Columns, RunSets, run_sets, shared_counts
+from whet.data.runs import Columns, RunSets, bits_set, run_sets, shared_counts
 from whet.data.words import Hashes, mixed
 
 __all__ = ["BandPairs", "Bands", "Capped", "Pairs", "in_rounds", "similar_pairs", "similar_sets", "unite"]
@@ -110,7 +110,7 @@ class _Bitmaps:
         """At most n1 + n2 - 2 ceil(t (n1 + n2) / (1 + t)) members may differ, and each bit that does is one of them."""
         total = self.size_N[a] + self.size_N[b]
         least = np.ceil(threshold / (1 + threshold) * total - 1e-9)
-        differing = np.bitwise_count(self.bits_N4[a] ^ self.bits_N4[b]).sum(axis=1, dtype=np.int64)
+        differing = bits_set(self.bits_N4[a] ^ self.bits_N4[b])
         return np.asarray(differing <= total - 2 * least)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from whet.data.runs import MEMBER, Lookup, RunSets, run_hashes, run_sets, sets_of, shared_counts
+from whet.data.runs import MEMBER, Lookup, RunSets, bitmaps_of, bits_set, run_hashes, run_sets, sets_of, shared_counts
 from whet.data.words import Hashes, word_tables
 
 __all__ = ["HeldOut", "Overlap", "overlaps", "sample"]
@@ -85,7 +85,9 @@ class HeldOut:
         repeat = self._start[found + 1] - self._start[found]
         offset = np.arange(int(repeat.sum())) - np.repeat(np.cumsum(repeat) - repeat, repeat)
         held_out = self._row_E[np.repeat(self._start[found], repeat) + offset]
-        pairs = np.sort(np.repeat(row[where], repeat) * max(1, self.sets.rows) + held_out)
+        text = np.repeat(row[where], repeat)
+        maybe = self._may_be_covered(bitmaps_of(row, run, rows), text, held_out)
+        pairs = np.sort(text[maybe] * max(1, self.sets.rows) + held_out[maybe])
         pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])] if len(pairs) else pairs
         text, held_out = np.divmod(pairs, max(1, self.sets.rows))
         return self._counted(row, run, rows, text, held_out)
@@ -95,8 +97,6 @@ class HeldOut:
         is_candidate[text] = True
         needed = is_candidate[row]
         sets = sets_of([(row[needed], run[needed], rows)])
-        maybe = self._may_be_covered(sets, text, held_out)
-        text, held_out = text[maybe], held_out[maybe]
         shared = shared_counts(sets, text, held_out, self.sets)
         size, held_out_size = sets.size_N[text], self.sets.size_N[held_out]
         found = Overlap(
@@ -108,12 +108,12 @@ class HeldOut:
         )
         return found.where(found.cover >= self.cover - 1e-12)
 
-    def _may_be_covered(self, sets: RunSets, text: Integers, held_out: Integers) -> npt.NDArray[np.bool_]:
+    def _may_be_covered(self, bits_T4: Hashes, text: Integers, held_out: Integers) -> npt.NDArray[np.bool_]:
         """Each bit that only the held-out text has is a run that the other lacks; at most n - ceil(c n) may be."""
-        missing = self._bits_H4[held_out] & ~sets.bitmaps()[text]
+        missing = self._bits_H4[held_out] & ~bits_T4[text]
         size = self.sets.size_N[held_out]
         allowed = size - np.ceil(self.cover * size - 1e-9).astype(np.int64)
-        return np.asarray(np.bitwise_count(missing).sum(axis=1, dtype=np.int64) <= allowed)
+        return np.asarray(bits_set(missing) <= allowed)
 
 
 def overlaps(held_out: Sequence[str], stream: Sequence[str], threshold: float, *, size: int = 3) -> Overlap:

@@ -24,8 +24,9 @@ from whet.core.records import (
 )
 from whet.core.seeds import seed_for
 from whet.data.assign import Assignment, RowPlace, assign, ranking_seed
+from whet.data.certify import missed_pairs
 from whet.data.clusters import Clusters, join
-from whet.data.duplicates import RowText, find, row_texts
+from whet.data.duplicates import Found, RowText, find, row_texts
 from whet.data.exclude import excluded_rows
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
 from whet.data.mixing import THINNED, mix
@@ -65,6 +66,7 @@ class Corpus:
     thinned: tuple[bool, ...]  # left out to keep `data.weights`
     slice_reasons: tuple[str, ...]  # why a slice was found, "" where it is the row's own or the ordinary one
     texts: tuple[RowText, ...]
+    found: tuple[Found, ...]
     clusters: Clusters
 
 
@@ -79,19 +81,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     sources = _read(settings, seed=seed)
     _refuse(sources.all, settings, out)
     _require_rankings(sources.preferences)
-    corpus = _corpus(sources, settings, seed)
-    excluded = excluded_rows(corpus.records, corpus.texts, corpus.clusters, settings, pinned=corpus.pinned)
-    thinned = RowPlace(purpose=None, category=THINNED)
-    assigned = assign(
-        corpus.records,
-        corpus.is_preference,
-        corpus.texts,
-        corpus.clusters,
-        settings,
-        seed=seed,
-        pinned=corpus.pinned,
-        excluded=excluded | {row: thinned for row, is_thinned in enumerate(corpus.thinned) if is_thinned},
-    )
+    corpus, assigned = _certified(_corpus(sources, settings, seed), settings, seed=seed)
     manifest = {
         "format": FORMAT,
         "seed": seed,
@@ -114,6 +104,33 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     }
     write_manifest(out, manifest)
     return manifest
+
+
+def _certified(corpus: Corpus, settings: DataSettings, *, seed: int) -> tuple[Corpus, Assignment]:
+    """The purposes, once no held-out row is near a training row of another cluster: what was missed is joined."""
+    while True:
+        assigned = _assigned(corpus, settings, seed=seed)
+        purposes = [place.purpose for place in assigned.places]
+        missed = missed_pairs(corpus.texts, purposes, corpus.clusters.of_row, corpus.clusters.views)
+        if missed is None:
+            return corpus, assigned
+        found = (*corpus.found, missed)
+        corpus = replace(corpus, found=found, clusters=join(len(corpus.records), found))
+
+
+def _assigned(corpus: Corpus, settings: DataSettings, *, seed: int) -> Assignment:
+    excluded = excluded_rows(corpus.records, corpus.texts, corpus.clusters, settings, pinned=corpus.pinned)
+    thinned = RowPlace(purpose=None, category=THINNED)
+    return assign(
+        corpus.records,
+        corpus.is_preference,
+        corpus.texts,
+        corpus.clusters,
+        settings,
+        seed=seed,
+        pinned=corpus.pinned,
+        excluded=excluded | {row: thinned for row, is_thinned in enumerate(corpus.thinned) if is_thinned},
+    )
 
 
 def _read(settings: DataSettings, *, seed: int) -> Sources:
@@ -188,6 +205,7 @@ def _corpus(sources: Sources, settings: DataSettings, seed: int) -> Corpus:
     records: tuple[Record, ...] = (*main, *ranked, *(record for _, record in pinned), *thinned)
     texts = tuple(row_texts(records, settings.group))
     slices = find_slices(records, texts, settings)
+    found = tuple(find(texts, settings))
     return Corpus(
         records=tuple(_sliced(record, slice_) for record, (slice_, _) in zip(records, slices, strict=True)),
         is_preference=tuple(len(main) <= row < len(main) + len(ranked) for row in range(len(records))),
@@ -199,7 +217,8 @@ def _corpus(sources: Sources, settings: DataSettings, seed: int) -> Corpus:
         thinned=tuple(row >= len(records) - len(thinned) for row in range(len(records))),
         slice_reasons=tuple(reason for _, reason in slices),
         texts=texts,
-        clusters=join(len(records), find(texts, settings)),
+        found=found,
+        clusters=join(len(records), found),
     )
 
 

@@ -10,7 +10,18 @@ import numpy.typing as npt
 
 from whet.data.words import Hashes, WordTable, mixed, word_tables
 
-__all__ = ["MEMBER", "Columns", "Lookup", "RunSets", "run_hashes", "run_sets", "sets_of", "shared_counts"]
+__all__ = [
+    "MEMBER",
+    "Columns",
+    "Lookup",
+    "RunSets",
+    "bitmaps_of",
+    "bits_set",
+    "run_hashes",
+    "run_sets",
+    "sets_of",
+    "shared_counts",
+]
 
 # W word, M member of a set, N set (one a row)
 Integers = npt.NDArray[np.int64]
@@ -105,14 +116,25 @@ class RunSets:
             rows = block.stop - block.start
             member = self.member_M[self.start_N[block.start] : self.start_N[block.stop]]
             row = np.repeat(np.arange(rows, dtype=np.int64), self.size_N[block])
-            flags = np.zeros(rows * 256, dtype=np.uint8)
-            flags[row * 256 + (member & np.uint64(0xFF)).astype(np.int64)] = 1
-            bits_N4[block] = np.packbits(flags, bitorder="little").view(np.uint64).reshape(rows, 4)
+            bits_N4[block] = bitmaps_of(row, member, rows)
         return bits_N4
 
     def rarity(self, member: Hashes) -> npt.NDArray[np.uint8]:
         """How common each member is: 0 in one set alone, then by the logarithm of the number of sets."""
         return self.rarity_S[_slots(member, self.rarity_S)]
+
+
+def bitmaps_of(row: Integers, member: Hashes, rows: int) -> npt.NDArray[np.uint64]:
+    """256 bits for each row, one of them for each of its members, however often it has them: (rows, 4)."""
+    flags = np.zeros(rows * 256, dtype=np.uint8)
+    flags[row * 256 + (member & np.uint64(0xFF)).astype(np.int64)] = 1
+    return np.packbits(flags, bitorder="little").view(np.uint64).reshape(rows, 4)
+
+
+def bits_set(bits_P4: Hashes) -> Integers:
+    """How many of the 256 bits of each row are 1."""
+    counts = np.bitwise_count(bits_P4).astype(np.uint16)
+    return (counts[:, 0] + counts[:, 1] + counts[:, 2] + counts[:, 3]).astype(np.int64)
 
 
 def run_sets(texts: Sequence[str], *, size: int) -> RunSets:
