@@ -280,8 +280,9 @@ def in_rounds(
 
 def _not_alone(entry_E: Hashes) -> Hashes:
     """Without most rows that are alone in their bucket; counted in slots, so that sorting the rest costs less."""
-    slot = (entry_E >> np.uint64(64 - 22)).astype(np.int64)
-    return entry_E[np.bincount(slot, minlength=1 << 22)[slot] > 1]
+    bits = min(22, len(entry_E).bit_length() + 2)
+    slot = (entry_E >> np.uint64(64 - bits)).astype(np.int64)
+    return entry_E[np.bincount(slot, minlength=1 << bits)[slot] > 1]
 
 
 def _try_buckets(
