@@ -162,11 +162,12 @@ def test_rows_keep_their_earlier_purposes_whatever_comes_beside_them() -> None:
     before = filler(80)
     first = assigned(before)
     earlier = {row.id: place.purpose for row, place in zip(before, first.places, strict=True) if place.purpose}
-    # New rows before and after, and a copy of an old one
-    copy = Conversation(prompt=prompt(asked(before[3]) + " ", 200), completion="It is 3.")
-    both = assigned([copy, *before, *filler(110)[80:]], earlier=earlier)
-    assert purposes_of(both)[1:81] == purposes_of(first)
-    assert both.places[0].reason == "exact duplicate of a row 103"
+    # New rows before and after, and copies of old ones, some of which would be preferred for their ids
+    copies = [Conversation(prompt=prompt(asked(before[n]) + " ", 200 + n), completion=f"It is {n}.") for n in range(9)]
+    assert any(copy.id < row.id for copy, row in zip(copies, before[:9], strict=True))
+    both = assigned([*copies, *before, *filler(110)[80:]], earlier=earlier)
+    assert purposes_of(both)[9:89] == purposes_of(first)
+    assert both.places[3].reason == "exact duplicate of a row 103"
     assert both.report["earlier"] == {"rows": 80, "unused": 0, "not here": 0}
     assert set(both.report["deviation"].values()) == {0}
     gone = assigned(before[1:], earlier=earlier)
@@ -236,13 +237,13 @@ def test_unseen_rows_that_are_too_old_are_not_evaluated() -> None:
 
 def test_earlier_rows_move_the_border_out_of_their_way() -> None:
     rows = with_columns(filler(100), "day", range(100))
-    earlier: dict[str, Purpose] = {rows[50].id: "final", rows[60].id: "ft_train"}
+    earlier: dict[str, Purpose] = {rows[50].id: "final", rows[90].id: "ft_train"}
     found = assigned(rows, time="day", earlier=earlier)
     assert found.places[50].purpose == "final"
-    assert found.places[60].purpose == "ft_train"
-    new = [(day, place.purpose) for day, place in enumerate(found.places) if day not in (50, 60)]
+    assert found.places[90].purpose == "ft_train"
+    new = [(day, place.purpose) for day, place in enumerate(found.places) if day not in (50, 90)]
     assert max(day for day, purpose in new if purpose in TRAINING_PURPOSES) <= 50
-    assert min(day for day, purpose in new if purpose in EVALUATION_PURPOSES) >= 60
+    assert min(day for day, purpose in new if purpose in EVALUATION_PURPOSES) > 90
 
 
 def test_strata_are_balanced_and_reported() -> None:
@@ -279,3 +280,21 @@ def test_where_a_cluster_has_room_for_some_rows_the_earlier_ones_come_first() ->
     assert purposes_of(found)[:6] == ["ft_test", None, None, None, "ft_test", "ft_test"]
     assert found.places[1].reason == "its cluster is larger than its purpose"
     assert found.places[0].reason == "cluster with a row 1 (near)"
+
+
+def test_the_earlier_one_of_two_rows_with_one_prompt_stays_a_prompt() -> None:
+    twice = [Conversation(prompt=prompt("What do 3 and 2 make?", row), completion=f"It is {row}.") for row in range(2)]
+    found = assigned([*twice, *filler(18)], earlier={twice[1].id: "final"})
+    assert [place.purpose for place in found.places[:2]] == [None, "final"]
+    assert found.places[0].reason == "of no use where its cluster is (final)"
+
+
+def test_pinned_rows_fill_no_slice_of_final() -> None:
+    unseen = [
+        prompt(f"Which of the {n} moons is the {word} one of them all?", n, slice_="out_of_distribution")
+        for n, word in enumerate(COLOURS[:4])
+    ]
+    found = assigned([*unseen, *filler(80)], pinned=indices([*["final"] * 4, *[None] * 80]))
+    assert purposes_of(found).count("final") == found.requested["final"] == 4
+    trained = assigned([*unseen, *filler(80)], earlier={unseen[0].id: "rl_train"})
+    assert trained.places[0].purpose is None

@@ -93,3 +93,18 @@ def test_of_few_rows_none_is_rare_and_empty_texts_are_no_trouble() -> None:
     assert Counter(slices([*ordinary(30), prompt("zyzzyva", 30)])) == {("in_distribution", ""): 31}
     assert len(slices([*ordinary(60), prompt("5", 60), prompt("!", 61)])) == 62
     assert slices([]) == []
+
+
+def test_at_most_a_tenth_of_the_rows_is_long_tail() -> None:
+    small = [prompt(row.messages[0].content, row.origin.row, source=f"s{n % 3}")
+             for n, row in enumerate(ordinary(15)) if isinstance(row, Prompt)]  # fmt: skip
+    long = [prompt(f"The farmer sells {n} of the apple " + "on this market day and keeps what is left over " * 6, n)
+            for n in range(15)]  # fmt: skip
+    short = [prompt(f"The farmer sells {n} of it", n) for n in range(15)]
+    found = Counter(slices([*small, *long, *short, *ordinary(255)]))
+    assert found == {
+        ("long_tail", "rare source"): 12,
+        ("long_tail", "long"): 12,
+        ("long_tail", "short"): 6,
+        ("in_distribution", ""): 270,
+    }

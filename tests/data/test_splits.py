@@ -222,6 +222,60 @@ def test_kept_long_tail_beyond_its_part_of_final_leaves_ordinary_rows_less() -> 
     assert np.bincount(clusters.kind[placement.purpose == FINAL]).tolist() == [10, 50]
 
 
+def test_what_is_kept_beyond_one_kind_of_final_is_taken_from_one_other_kind_alone() -> None:
+    # 60 rows of final: 36 ordinary, 12 of the long tail, 12 unseen. 20 of the long tail are kept: 28 ordinary remain.
+    kinds = ["long_tail"] * 50 + ["ordinary"] * 450 + ["out_of_distribution"] * 30
+    kept = np.array([FINAL] * 20 + [-1] * 510, dtype=np.int8)
+    clusters = replace(table([1] * 530, kinds=kinds), kept=kept, kept_rows=(kept >= 0).astype(np.int64))
+    placement = placed(clusters, SizeSettings(**dict.fromkeys(PURPOSES, 60.0)))
+    assert sizes_of(placement) == [60] * 8
+    assert np.bincount(clusters.kind[placement.purpose == FINAL]).tolist() == [28, 20, 12]
+
+
+def test_special_rows_that_must_not_be_placed_are_made_up_for_by_ordinary_ones() -> None:
+    clusters = table([1] * 500, kinds=["long_tail"] * 50 + ["ordinary"] * 450)
+    needs = needs_of(DEFAULT, clusters.usable_PC, clusters.kind)
+    assert needs.rows[-2] == 10
+    clusters.usable_PC[-1, :46] = 0
+    placement = place(clusters, needs, seed=0)
+    assert np.bincount(clusters.kind[placement.purpose == FINAL]).tolist() == [46, 4]
+
+
+def test_every_stratum_gives_final_its_part_of_the_long_tail() -> None:
+    # 100 rows of the long tail, 60 and 40 of the strata; final takes 20 of them
+    clusters = table([1] * 1000, kinds=["long_tail"] * 100 + ["ordinary"] * 900)
+    clusters = replace(clusters, stratum=np.array([0] * 60 + [1] * 40 + [0] * 500 + [1] * 400))
+    placement = placed(clusters, DEFAULT)
+    rare = (placement.purpose == FINAL) & (clusters.kind == 1)
+    assert np.bincount(clusters.stratum[rare]).tolist() == [12, 8]
+
+
+def test_of_clusters_of_several_rows_as_many_stay_unused_as_of_single_ones() -> None:
+    half = SizeSettings(**dict.fromkeys(PURPOSES, 0.0) | {"ft_train": 0.3, "final": 0.2})
+    placement = placed(table([2] * 2000 + [1] * 4000), half)
+    assert sizes_of(placement)[0] == 2400
+    assert 0.45 < (placement.purpose[:2000] >= 0).mean() < 0.55
+
+
+def test_what_a_giant_takes_beyond_its_share_all_other_strata_give() -> None:
+    # Train has .9 of 1250 rows, 250 of them the giant's, whose stratum has 10 more: the others give 5 a hundred more.
+    stratum = np.array([1] + [1] * 10 + [0] * 495 + [2] * 495)
+    clusters = replace(table([250, *[1] * 1000]), stratum=stratum)
+    rows = strata_rows(clusters, placed(clusters, THREE))
+    assert abs(rows[0][0] - rows[2][0]) <= 1
+
+
+def test_strata_of_pairs_alone_are_exact_where_the_numbers_are_even() -> None:
+    clusters = replace(table([2] * 600), stratum=np.array([0] * 400 + [1] * 200))
+    assert [rows[:3] for rows in strata_rows(clusters, placed(clusters, THREE))] == [[720, 40, 40], [360, 20, 20]]
+
+
+def test_pairs_fill_odd_sizes_too_and_one_row_of_a_last_pair_is_unused() -> None:
+    odd = dict(zip(PURPOSES, [401.0, 51.0, 49.0, 151.0, 47.0, 153.0, 45.0, 91.0], strict=True))
+    placement = placed(table([2] * 500), SizeSettings(**odd))
+    assert sizes_of(placement) == list(odd.values())
+
+
 def test_pairs_alone_fill_even_sizes() -> None:
     placement = placed(table([2] * 500), DEFAULT)
     assert sizes_of(placement) == [400, 50, 50, 150, 50, 150, 50, 100]

@@ -59,7 +59,7 @@ def serving_of(
         if pins.kept_R[row]:
             kept = PURPOSES[pins.purpose_C[cluster_R[row]]]
             possible = _purposes_of(record, has_answers=False, is_ranked=True, seed=seed)
-            purposes = (*(() if pins.pinned_R[row] else purposes), *((kept,) if kept in possible else ()))
+            purposes = (*purposes, kept) if kept in possible else purposes
         if not purposes:
             why_not[row] = RowPlace(purpose=None, category="no purpose can use it")
         can[row, [PURPOSES.index(purpose) for purpose in purposes]] = True
