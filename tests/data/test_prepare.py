@@ -244,7 +244,8 @@ def test_a_pinned_test_set_stays_whole_and_rows_like_its_leave_training(tmp_path
     rows = demonstrations(120)
     test = [{"prompt": row["prompt"], "answer": row["answer"]} for row in rows[:5]]
     test += [
-        {"prompt": f"How many {thing} fit into one {word} box?", "answer": 3} for thing, word in zip(THINGS, WORDS, strict=True)
+        {"prompt": f"How many {thing} fit into one {word} box?", "answer": 3}
+        for thing, word in zip(THINGS, WORDS, strict=True)
     ]
     settings = DataSettings(
         source=write(tmp_path / "rows.jsonl", rows), pinned={"final": write(tmp_path / "test.jsonl", test)}
