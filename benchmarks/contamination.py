@@ -165,13 +165,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tools", default=",".join(TOOLS), help="comma-separated")
+    parser.add_argument("--data", type=Path, default=planted.DATA, help="folder of the public data sets")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         work(arguments.worker, arguments.folder, arguments.threshold)
         return
-    make = {"gen": planted.gen, "markov": planted.markov}[arguments.corpus]
+    make = planted.maker(arguments.corpus, arguments.data)
     found = check_against_every_pair(make(9 * _FEW, arguments.seed), arguments.threshold)
     print(f"equal to brute force on {_FEW:,} x {8 * _FEW:,} rows: {found} pairs")
     corpus = make(arguments.rows, arguments.seed)

@@ -208,7 +208,7 @@ def sort_seconds(corpus: planted.Corpus) -> float:
 
 
 def near_view(arguments: argparse.Namespace) -> dict[str, Any]:
-    make = {"gen": planted.gen, "markov": planted.markov}[arguments.corpus]
+    make = planted.maker(arguments.corpus, arguments.data)
     tools = [tool for tool in arguments.tools.split(",") if tool in TOOLS]
     corpus = make(arguments.rows, arguments.seed)
     runs = run_tools(__file__, tools, {"texts": corpus.texts}, threshold=arguments.threshold, rounds=arguments.rounds)
@@ -260,7 +260,7 @@ def table(runs: dict[str, Run], corpus: planted.Corpus, threshold: float) -> Non
 
 
 def template_view(arguments: argparse.Namespace) -> dict[str, Any]:
-    make = {"gen": planted.gen, "markov": planted.markov}[arguments.corpus]
+    make = planted.maker(arguments.corpus, arguments.data)
     corpus = make(arguments.rows, arguments.seed)
     tool = "whet template"
     run = run_tools(__file__, [tool], {"texts": corpus.texts}, threshold=arguments.threshold, rounds=arguments.rounds)[
@@ -278,7 +278,7 @@ def template_view(arguments: argparse.Namespace) -> dict[str, Any]:
     chosen = random.Random(1)
     random_pairs = [chosen.sample(singles, 2) for _ in range(_CHECKED)]
     measured["random_merged"] = sum(int(cluster[a] == cluster[b]) for a, b in random_pairs)
-    measured["gsm_hard"] = gsm_hard_found(arguments.threshold)
+    measured["gsm_hard"] = gsm_hard_found(arguments.threshold, arguments.data)
     print(f"template view, {len(corpus.texts):,} rows of {arguments.corpus}, {run.seconds:.2f} CPU s")
     for name, value in measured.items():
         print(f"{name:<16}{value:>12,g}{TEMPLATE_TARGETS.get(name, ''):>12}")
@@ -292,11 +292,11 @@ def template_view(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def gsm_hard_found(threshold: float) -> int:
+def gsm_hard_found(threshold: float, data: Path) -> int:
     """Rows of GSM-Hard (GSM8K's test questions with other numbers) joined to a row of GSM8K's test set, of 1,319."""
-    test = planted.question_rows(planted.DATA / "gsm8k" / "test.jsonl")
-    hard = planted.question_rows(planted.DATA / "gsm_hard" / "gsmhardv2.jsonl.gz", "input")
-    train = planted.question_rows(planted.GSM8K)
+    test = planted.question_rows(data / "gsm8k" / "test.jsonl")
+    hard = planted.question_rows(data / "gsm_hard" / "gsmhardv2.jsonl.gz", "input")
+    train = planted.question_rows(data / "gsm8k" / "train.jsonl.gz")
     tool = "whet template"
     run = run_tools(__file__, [tool], {"texts": [*test, *hard, *train]}, threshold=threshold, rounds=1)[tool]
     cluster = run.found["cluster"].tolist()
@@ -314,6 +314,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tools", default="whet,rensa 16,rensa 32,datasketch", help="comma-separated")
     parser.add_argument("--million", action="store_true", help="also ten times the rows, for the growth exponent")
+    parser.add_argument("--data", type=Path, default=planted.DATA, help="folder of the public data sets")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -16,6 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Literal, TypeVar, get_args
@@ -23,6 +24,7 @@ from typing import Literal, TypeVar, get_args
 from whet.data.text import shingles
 
 __all__ = [
+    "DATA",
     "GSM8K",
     "KINDS",
     "SEEN_BY_NEAR",
@@ -32,6 +34,7 @@ __all__ = [
     "draw_problem",
     "gen",
     "jaccard",
+    "maker",
     "markov",
     "question_rows",
     "render",
@@ -39,7 +42,8 @@ __all__ = [
     "twin",
 ]
 
-DATA = Path("/work/shared/data")
+# The public data sets that some corpora are made of, beside the repository; `--data` names another folder.
+DATA = Path(__file__).parents[2] / "shared" / "data"
 GSM8K = DATA / "gsm8k" / "train.jsonl.gz"
 
 # single: in no family. source: the row that the others of its family were made from. The rest say how they were made.
@@ -291,7 +295,7 @@ def _grow(
 def question_rows(path: Path, field: str = "question") -> list[str]:
     """One field of a file of JSON lines, compressed or not."""
     if not path.is_file():
-        raise SystemExit(f"{path}: no such file; this corpus is made from it, use --corpus gen")
+        raise SystemExit(f"{path}: no such file; --data FOLDER names where the data sets lie, --corpus gen needs none")
     with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         return [json.loads(line)[field] for line in lines]
 
@@ -357,10 +361,10 @@ class _Chain:
         return copy
 
 
-def markov(rows: int, seed: int, *, in_families: float = 1 / 3) -> Corpus:
+def markov(rows: int, seed: int, *, in_families: float = 1 / 3, data: Path = DATA) -> Corpus:
     """Order-2 text over GSM8K's training questions; copies are `edited` to a similarity of .5 to .95, or `template`."""
     rng = random.Random(seed)
-    chain = _Chain(question_rows(GSM8K), rng)
+    chain = _Chain(question_rows(data / GSM8K.relative_to(DATA)), rng)
 
     def copies(tokens: list[str]) -> Iterator[tuple[Kind, str]]:
         while True:
@@ -372,6 +376,11 @@ def markov(rows: int, seed: int, *, in_families: float = 1 / 3) -> Corpus:
     return _grow(
         rows, rng, in_families, draw=lambda: chain.walk(rng.randint(50, 90)), text=lambda t: " ".join(t), copies=copies
     )
+
+
+def maker(corpus: str, data: Path = DATA) -> Callable[[int, int], Corpus]:
+    """`gen` or `markov` as a function of the number of rows and the seed; `data` is the folder of the data sets."""
+    return {"gen": gen, "markov": partial(markov, data=data)}[corpus]
 
 
 def _describe(corpus: Corpus) -> Iterator[str]:
@@ -393,9 +402,10 @@ def main() -> None:
     parser.add_argument("--corpus", choices=["gen", "markov"], default="gen")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the data sets that markov is made from")
     arguments = parser.parse_args()
     began = time.process_time()
-    corpus = {"gen": gen, "markov": markov}[arguments.corpus](arguments.rows, arguments.seed)
+    corpus = maker(arguments.corpus, arguments.data)(arguments.rows, arguments.seed)
     print(f"made in {time.process_time() - began:.1f} s")
     print("\n".join(_describe(corpus)))
     print(corpus.texts[0])
