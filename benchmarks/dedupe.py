@@ -54,11 +54,10 @@ def ours(texts: Sequence[str], threshold: float) -> Edges:
 
 def ours_stop(texts: Sequence[str], threshold: float) -> Edges:
     """Without the runs that many rows share; the threshold is the view's own."""
-    from whet.core.recipe import DataSettings
     from whet.data import duplicates
 
-    rows = [duplicates.RowText(id="", asked=text, prompt="", completion="") for text in texts]
-    return _columns((first, second) for first, second, _ in duplicates.stop(rows, DataSettings()).pairs)
+    pairs = duplicates.uncommon_pairs(texts)
+    return pairs.first, pairs.second
 
 
 def ours_template(texts: Sequence[str], threshold: float) -> Edges:

@@ -24,10 +24,11 @@ from whet.core.records import (
 )
 from whet.data.assign import Assignment, assign
 from whet.data.clusters import join
-from whet.data.duplicates import asked, find, row_texts
+from whet.data.duplicates import find
 from whet.data.manifest import FORMAT
 from whet.data.pins import indices
 from whet.data.places import RowPlace
+from whet.data.row_texts import asked, row_texts
 
 COLOURS = "red green blue old new small big round soft cold warm dry wet thin long short".split()
 

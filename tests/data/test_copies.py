@@ -4,7 +4,8 @@ from whet.core.recipe import DataSettings
 from whet.core.records import Conversation, Message, Origin, Prompt
 from whet.data.clusters import join
 from whet.data.copies import near_copies
-from whet.data.duplicates import find, row_texts
+from whet.data.duplicates import find
+from whet.data.row_texts import row_texts
 
 QUESTION = "A train leaves the old station at 9 in the morning and drives for 3 hours to the sea. How far does it go?"
 ANSWER = "It drives 3 hours at 60 km an hour, which makes 180 km in all before noon."

@@ -8,8 +8,9 @@ import pytest
 from whet.core.recipe import DataSettings
 from whet.core.records import Comparison, Conversation, Message, Origin, Prompt
 from whet.data.clusters import join
-from whet.data.duplicates import VIEWS, asked, find, masked_pairs, row_texts
+from whet.data.duplicates import VIEWS, find, masked_pairs
 from whet.data.near import unite
+from whet.data.row_texts import asked, row_texts
 from whet.data.sources import read_sources
 from whet.data.words import names_of
 
@@ -102,7 +103,7 @@ def test_joins_name_their_view_and_carry_evidence() -> None:
     rows = row_texts([prompt("What is 3+2?"), prompt("What is 3+2?"), prompt(text), prompt(text + " How far?")])
     clusters = join(len(rows), find(rows, DataSettings()))
     assert [(edge.kind, edge.score) for edge in clusters.joins] == [("exact", 1.0), ("near", pytest.approx(14 / 16))]
-    assert [edge.evidence for edge in clusters.joins] == ["what is 3+2?\x1e", "0.88 of their runs of 3 words"]
+    assert [edge.evidence for edge in clusters.joins] == ["what is 3+2?", "0.88 of their runs of 3 words"]
     assert set(clusters.views) == set(VIEWS)
 
 

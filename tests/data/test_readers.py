@@ -111,8 +111,8 @@ def test_a_cut_file_is_not_taken_for_a_shorter_one(tmp_path: Path, name: str, pa
     [
         ("rows.jsonl.gz", b"", "named .gz, but not gzip-compressed"),
         ("rows.jsonl.zst", b"{}\n", "named .zst, but not zstd-compressed"),
-        ("rows.jsonl.zst", gzip.compress(b"{}\n"), "named .zst, but not zstd-compressed"),
-        ("rows.jsonl", gzip.compress(b"{}\n"), "gzip-compressed, but its name does not end in .gz"),
+        ("rows.jsonl.zst", gzip.compress(b"{}\n", mtime=0), "named .zst, but not zstd-compressed"),
+        ("rows.jsonl", gzip.compress(b"{}\n", mtime=0), "gzip-compressed, but its name does not end in .gz"),
         ("rows.csv", zstd(b"a,b\n"), "zstd-compressed, but its name does not end in .zst"),
         ("rows.csv", b"PK\x03\x04....", "a .zip archive; unpack it"),
         ("rows.jsonl.gz", gzip.compress(lines(ROWS)) + b"more", "cut or damaged"),

@@ -7,7 +7,7 @@ import pytest
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import Message, Origin, Prompt, Record
-from whet.data.duplicates import row_texts
+from whet.data.row_texts import row_texts
 from whet.data.slices import find_slices
 
 THINGS = "apple pear plum lemon cookie muffin book pencil stamp coin".split()

@@ -13,9 +13,10 @@ from whet.core.recipe import DataSettings
 from whet.core.records import PURPOSES, Purpose, Record, prompt_in
 from whet.core.seeds import seed_for
 from whet.data.clusters import Clusters
-from whet.data.duplicates import Edge, RowText
+from whet.data.duplicates import Edge
 from whet.data.pins import Pins, earlier_purposes, find_pins, indices
 from whet.data.places import RowPlace
+from whet.data.row_texts import RowTexts
 from whet.data.serving import Serving, row_name, serving_of
 from whet.data.sizes import FINAL_KINDS, Needs, needs_of
 from whet.data.splits import REASONS, ClusterTable, Placement, place
@@ -66,7 +67,7 @@ def ranking_seed(seed: int, record: Record) -> int:
 def assign(
     records: Sequence[Record],
     is_preference: Sequence[bool],
-    texts: Sequence[RowText],
+    texts: RowTexts,
     clusters: Clusters,
     settings: DataSettings,
     *,
@@ -90,7 +91,7 @@ def assign(
     pins = find_pins(
         cluster_R,
         pinned_R=np.full(len(records), -1, dtype=np.int8) if pinned is None else np.asarray(pinned, dtype=np.int8),
-        earlier_R=indices([known.get(text.id) for text in texts]),
+        earlier_R=indices([known.get(id_) for id_ in texts.id]),
     )
     serving = serving_of(
         records, is_preference, texts, pins=pins, cluster_R=cluster_R, excluded=excluded or {}, seed=seed
@@ -103,10 +104,10 @@ def assign(
     else:
         rows, needs, time = _timed(rows, times_of(records, settings.time), settings)
     firsts = first_C.tolist()
-    strata = strata_of([records[row] for row in firsts], [texts[row].prompt for row in firsts], settings.stratify)
+    strata = strata_of([records[row] for row in firsts], texts.words_R[first_C], settings.stratify)
     kept_R = pins.kept_R & rows.serving.can[np.arange(len(records)), pins.purpose_C[cluster_R]]
     table = ClusterTable(
-        key=np.array([int(texts[row].id, 16) for row in firsts], dtype=np.uint64),
+        key=np.array([int(texts.id[row], 16) for row in firsts], dtype=np.uint64),
         usable_PC=rows.counted(rows.serving.can),
         kind=kind_C,
         stratum=strata.number,
@@ -120,7 +121,7 @@ def assign(
         columns = {"columns": list(settings.stratify)}
         report["strata"] = columns | deviations(strata, table.usable_PC, kind_C, placement.purpose, placement.room)
     if earlier is not None:
-        report["earlier"] |= {"not here": len(known.keys() - {text.id for text in texts})}
+        report["earlier"] |= {"not here": len(known.keys() - set(texts.id))}
     return Assignment(places=places, requested=needs.requested, report=report)
 
 

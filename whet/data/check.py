@@ -12,8 +12,9 @@ from whet.core.recipe import DataSettings
 from whet.core.records import PURPOSES, TRAINING_PURPOSES, prompt_in
 from whet.data.certify import missed_pairs
 from whet.data.clusters import join
-from whet.data.duplicates import find, row_texts
+from whet.data.duplicates import find
 from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
+from whet.data.row_texts import row_texts
 
 __all__ = ["Proof", "check"]
 

@@ -26,9 +26,10 @@ import numpy.typing as npt
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import TRAINING_PURPOSES, Comparison, Conversation, Ranking, Record, Rejected, prompt_in
-from whet.data.duplicates import RUN, SIMILAR, asked, masked_runs
+from whet.data.duplicates import RUN, SIMILAR, masked_runs
 from whet.data.manifest import read_rows
 from whet.data.overlap import HeldOut
+from whet.data.row_texts import asked
 from whet.data.runs import MEMBER, Lookup, run_hashes, sets_of, shared_counts
 from whet.data.sources import read_sources, stream_file
 from whet.data.text import canonical

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from whet.core.records import Comparison, Conversation, Prompt, Ranking, Record, prompt_in
 from whet.data.clusters import Clusters
-from whet.data.duplicates import RUN, SIMILAR, RowText
+from whet.data.duplicates import RUN, SIMILAR
+from whet.data.row_texts import RowTexts
 from whet.data.text import numbers_in, shingles
 
 __all__ = ["near_copies"]
@@ -20,7 +21,7 @@ Runs = frozenset[tuple[str, ...]]
 _COMPARED = 50
 
 
-def near_copies(records: Sequence[Record], texts: Sequence[RowText], clusters: Clusters) -> dict[int, int]:
+def near_copies(records: Sequence[Record], texts: RowTexts, clusters: Clusters) -> dict[int, int]:
     """Row -> the kept row that it is a near copy of, the first in the order of the rows. Exact copies are not named.
 
     Two rows are near copies when they are of one kind and have one known answer, when their prompts and all their
@@ -35,16 +36,14 @@ def near_copies(records: Sequence[Record], texts: Sequence[RowText], clusters: C
     return found
 
 
-def _in_cluster(
-    members: Sequence[int], records: Sequence[Record], texts: Sequence[RowText]
-) -> Iterator[tuple[int, int]]:
+def _in_cluster(members: Sequence[int], records: Sequence[Record], texts: RowTexts) -> Iterator[tuple[int, int]]:
     kept: dict[tuple[object, ...], list[tuple[int, Runs, Runs]]] = defaultdict(list)
     for row in members:
-        prompt, said = texts[row].asked, "\n".join(_taught(records[row]))
+        prompt, said = texts.asked[row], "\n".join(_taught(records[row]))
         key = (type(records[row]), prompt_in(records[row]).answer, numbers_in(prompt), numbers_in(said))
         asked_runs, said_runs = frozenset(shingles(prompt, RUN)), frozenset(shingles(said, RUN))
         for other, other_asked, other_said in kept[key]:
-            is_same = texts[row].prompt == texts[other].prompt and texts[row].completion == texts[other].completion
+            is_same = texts.prompt[row] == texts.prompt[other] and texts.completion[row] == texts.completion[other]
             if not is_same and _alike(asked_runs, other_asked) and _alike(said_runs, other_said):
                 yield row, other
                 break

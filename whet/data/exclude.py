@@ -8,8 +8,8 @@ from whet.data.clusters import Clusters
 from whet.data.contamination import Benchmark, read_benchmarks
 from whet.data.contradictions import contradictions
 from whet.data.copies import near_copies
-from whet.data.duplicates import RowText, asked
 from whet.data.places import RowPlace
+from whet.data.row_texts import RowTexts, asked
 from whet.data.serving import row_name
 
 __all__ = ["excluded_rows"]
@@ -20,7 +20,7 @@ _CHUNK = 8192
 
 def excluded_rows(
     records: Sequence[Record],
-    texts: Sequence[RowText],
+    texts: RowTexts,
     clusters: Clusters,
     settings: DataSettings,
     *,

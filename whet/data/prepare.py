@@ -26,11 +26,12 @@ from whet.core.seeds import seed_for
 from whet.data.assign import Assignment, RowPlace, assign, ranking_seed
 from whet.data.certify import missed_pairs
 from whet.data.clusters import Clusters, join
-from whet.data.duplicates import Found, RowText, find, row_texts
+from whet.data.duplicates import Found, find
 from whet.data.exclude import excluded_rows
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
 from whet.data.mixing import THINNED, mix
 from whet.data.rankings import has_own_ranking, ranking_of, without_ranking
+from whet.data.row_texts import RowTexts, row_texts
 from whet.data.slices import find_slices
 from whet.data.sources import Source, read_sources
 
@@ -65,7 +66,7 @@ class Corpus:
     pinned: tuple[int, ...]  # index into PURPOSES, -1 when the purpose is not given
     thinned: tuple[bool, ...]  # left out to keep `data.weights`
     slice_reasons: tuple[str, ...]  # why a slice was found, "" where it is the row's own or the ordinary one
-    texts: tuple[RowText, ...]
+    texts: RowTexts
     found: tuple[Found, ...]
     clusters: Clusters
 
@@ -96,9 +97,9 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
         "slices": _slice_entry(corpus),
         "control_tokens": _control_tokens(corpus.records),
         "rows": [
-            _row_entry(text.id, prompt_in(record).origin, corpus.texts[first].id, place)
-            for record, text, first, place in zip(
-                corpus.records, corpus.texts, corpus.clusters.of_row, assigned.places, strict=True
+            _row_entry(id_, prompt_in(record).origin, corpus.texts.id[first], place)
+            for record, id_, first, place in zip(
+                corpus.records, corpus.texts.id, corpus.clusters.of_row, assigned.places, strict=True
             )
         ],
     }
@@ -203,7 +204,7 @@ def _corpus(sources: Sources, settings: DataSettings, seed: int) -> Corpus:
     pinned = [(purpose, record) for purpose, source in sources.pinned for record in source.records]
     thinned = [record for source in sources.main for record in source.thinned]
     records: tuple[Record, ...] = (*main, *ranked, *(record for _, record in pinned), *thinned)
-    texts = tuple(row_texts(records, settings.group))
+    texts = row_texts(records, settings.group)
     slices = find_slices(records, texts, settings)
     found = tuple(find(texts, settings))
     return Corpus(
@@ -242,7 +243,7 @@ def _write_files(corpus: Corpus, assigned: Assignment, out: Path, *, seed: int) 
     """A file for every purpose, one for what serves none, one for the edges; their entries in the manifest."""
     kept: dict[str, list[StoredRow]] = {name: [] for name in (*PURPOSES, UNUSED)}
     for row, (record, place) in enumerate(zip(corpus.records, assigned.places, strict=True)):
-        cluster = corpus.texts[corpus.clusters.of_row[row]].id
+        cluster = corpus.texts.id[corpus.clusters.of_row[row]]
         kept[place.purpose or UNUSED].append(_stored(record, cluster, place.purpose, seed=seed))
     purposes = {}
     for purpose in PURPOSES:
@@ -289,7 +290,7 @@ def _cluster_entry(corpus: Corpus) -> dict[str, Any]:
     sizes = [len(rows) for rows in corpus.clusters.members.values()]
     largest = [
         {
-            "cluster": corpus.texts[links.rows[0]].id,
+            "cluster": corpus.texts.id[links.rows[0]],
             "rows": len(links.rows),
             "kinds": dict(links.kinds),
             "lowest_score": round(links.lowest_score, 4),

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from whet.core.records import PURPOSES, Comparison, Conversation, Purpose, Ranking, Record, prompt_in
-from whet.data.duplicates import RowText
 from whet.data.pins import Pins
 from whet.data.places import RowPlace
 from whet.data.rankings import has_own_ranking, ranking_of
+from whet.data.row_texts import RowTexts
 
 __all__ = ["Serving", "row_name", "serving_of"]
 
@@ -33,7 +33,7 @@ class Serving:
 def serving_of(
     records: Sequence[Record],
     is_preference: Sequence[bool],
-    texts: Sequence[RowText],
+    texts: RowTexts,
     *,
     pins: Pins,
     cluster_R: npt.NDArray[np.int64],
@@ -81,23 +81,22 @@ def _purposes_of(record: Record, *, has_answers: bool, is_ranked: bool, seed: in
     return purposes
 
 
-def _exact_duplicates(
-    records: Sequence[Record], texts: Sequence[RowText], pins: Pins, unusable: set[int]
-) -> dict[int, int]:
+def _exact_duplicates(records: Sequence[Record], texts: RowTexts, pins: Pins, unusable: set[int]) -> dict[int, int]:
     """Row -> the row that says the same and is kept: one that keeps its purpose, then one with an answer, smallest id.
 
     Pinned rows stay, copies of each other too: a published test set is taken as it is.
     """
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    for row, text in enumerate(texts):
+    groups: dict[tuple[str, bytes, bytes], list[int]] = {}
+    said = zip(records, texts.prompt, texts.completion, strict=True)
+    for row, (record, prompt, completion) in enumerate(said):
         if row not in unusable:
-            groups.setdefault((type(records[row]).__name__, text.prompt, text.completion), []).append(row)
+            groups.setdefault((type(record).__name__, prompt, completion), []).append(row)
     duplicates: dict[int, int] = {}
     for rows in groups.values():
         if len(rows) > 1:
             kept = min(
                 rows,
-                key=lambda row: (not pins.kept_R[row], prompt_in(records[row]).answer is None, texts[row].id, row),
+                key=lambda row: (not pins.kept_R[row], prompt_in(records[row]).answer is None, texts.id[row], row),
             )
             duplicates |= {row: kept for row in rows if row != kept and not pins.pinned_R[row]}
     return duplicates
@@ -106,16 +105,16 @@ def _exact_duplicates(
 def _once_per_prompt(
     records: Sequence[Record],
     can: npt.NDArray[np.bool_],
-    texts: Sequence[RowText],
+    texts: RowTexts,
     pins: Pins,
     why_not: dict[int, RowPlace],
 ) -> None:
     """A purpose made of prompts takes each of them once, however many completions or answers it came with."""
     for column in map(PURPOSES.index, _PROMPTED):
-        seen: dict[str, int] = {}
+        seen: dict[bytes, int] = {}
         rows = np.flatnonzero(can[:, column])
         for row in rows[np.argsort(~pins.kept_R[rows], kind="stable")].tolist():
-            first = seen.setdefault(texts[row].prompt, row)
+            first = seen.setdefault(texts.prompt[row], row)
             if first != row and not pins.pinned_R[row]:
                 can[row, column] = False
                 if not can[row].any():

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import Record, prompt_in
-from whet.data.duplicates import RowText
+from whet.data.row_texts import RowTexts
 from whet.data.text import FEWEST_PLAIN_WORDS
 from whet.data.words import WordTable, mixed, template_words, word_tables
 
@@ -35,7 +35,7 @@ _COMMON_FORM, _MOSTLY = 3, 0.5
 _FEWEST_ROWS = 50
 
 
-def find_slices(records: Sequence[Record], texts: Sequence[RowText], settings: DataSettings) -> list[tuple[str, str]]:
+def find_slices(records: Sequence[Record], texts: RowTexts, settings: DataSettings) -> list[tuple[str, str]]:
     """For each row its slice and the reason, "" where it is the row's own or the ordinary one.
 
     Where no row brings a slice and `long_tail` is auto, ordinary rows become `in_distribution`.
@@ -46,7 +46,7 @@ def find_slices(records: Sequence[Record], texts: Sequence[RowText], settings: D
     if settings.long_tail == "auto" and all(slice_ == "all" for slice_ in own):
         rows = [row for row in range(len(records)) if row not in unseen]
         found = [("in_distribution", "")] * len(records)
-        for row, reason in _long_tail([records[row] for row in rows], [texts[row] for row in rows]).items():
+        for row, reason in _long_tail([records[row] for row in rows], texts.taken(rows)).items():
             found[rows[row]] = ("long_tail", reason)
     for row, reason in unseen.items():
         if own[row] == "all":
@@ -82,13 +82,13 @@ def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).strip()
 
 
-def _long_tail(records: Sequence[Record], texts: Sequence[RowText]) -> dict[int, str]:
+def _long_tail(records: Sequence[Record], texts: RowTexts) -> dict[int, str]:
     """Row -> reason, the measures one after the other until a tenth of the rows is marked."""
     count = len(records)
     if count < _FEWEST_ROWS:
         return {}
-    asked = [text.asked for text in texts]
-    lengths = np.log1p(np.array([len(text.prompt.split()) for text in texts], dtype=np.float64))
+    asked = texts.asked
+    lengths = np.log1p(texts.words_R.astype(np.float64))
     measures = {
         "rare source": _rare_sources([prompt_in(record).origin.source for record in records]),
         "long": _beyond(lengths),
@@ -96,7 +96,7 @@ def _long_tail(records: Sequence[Record], texts: Sequence[RowText]) -> dict[int,
         "rare words": _beyond(_mean_rarity(asked)),
         "rare form": _rare_forms(asked),
     }
-    hashes = np.array([int(text.id, 16) for text in texts], dtype=np.uint64)
+    hashes = np.array([int(id_, 16) for id_ in texts.id], dtype=np.uint64)
     found: dict[int, str] = {}
     for reason, score in measures.items():
         most = min(int(_MOST_BY_ONE * count), int(_MOST * count) - len(found))

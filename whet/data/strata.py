@@ -33,18 +33,16 @@ class Strata:
     merged: int = 0
 
 
-def strata_of(records: Sequence[Record], prompts: Sequence[str], columns: Sequence[str]) -> Strata:
+def strata_of(records: Sequence[Record], words: Integers, columns: Sequence[str]) -> Strata:
     """The strata by several columns are their combinations, the most common ones; rare ones are merged into `other`.
 
-    `length` is the number of words of the prompt, in fifths; so is any column of numbers with many values.
+    `length` is the number of words of the prompt, `words[i]` of the i-th record's, in fifths; so is any column of
+    numbers with many values.
     """
     if not columns or not records:
         return Strata(number=np.zeros(len(records), dtype=np.int64), names=("all",))
     parts = [
-        _numbers("length", [len(prompt.split()) for prompt in prompts])
-        if column == "length"
-        else _labels(records, column)
-        for column in columns
+        _numbers("length", words.tolist()) if column == "length" else _labels(records, column) for column in columns
     ]
     labels = [", ".join(values) for values in zip(*parts, strict=True)]
     counts = sorted(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0]))

@@ -10,8 +10,8 @@ from typing import Literal, get_args
 
 from whet.core.errors import DataError, did_you_mean
 from whet.core.records import PURPOSES, Comparison, Conversation, Message, Origin, Prompt, Ranking, prompt_in
-from whet.data.duplicates import asked, row_texts
 from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
+from whet.data.row_texts import asked, row_texts
 from whet.data.text import FEWEST_PLAIN_WORDS, Masker, shingles
 from whet.data.words import names_of
 
@@ -120,17 +120,18 @@ def trace(data_dir: Path, wanted: str, *, count: int = 5) -> list[Found]:
 def _similar(wanted: str, rows: Sequence[StoredRow]) -> list[tuple[FoundBy, float, int]]:
     """Kind, score and place of every row that is like the text, the likest first."""
     query = Prompt(messages=(Message(role="user", content=wanted),), origin=Origin(source="query", row=0))
-    asked_for, *texts = row_texts([query, *(row.record for row in rows)])
-    masker = Masker(names_of([text.asked for text in texts]))
+    texts = row_texts([*(row.record for row in rows), query])
+    masker = Masker(names_of(texts.asked[:-1]))
+    wanted_key = texts.prompt[-1]
     form, plain_words = masker.form(wanted)
     runs = set(shingles(wanted, 3))
     found: list[tuple[FoundBy, float, int]] = []
-    for place, (row, text) in enumerate(zip(rows, texts, strict=True)):
+    for place, row in enumerate(rows):
         others = set(shingles(asked(row.record), 3))
         shared = len(runs & others) / max(1, len(runs | others))
-        if asked_for.prompt in (text.prompt, text.completion):
+        if wanted_key in (texts.prompt[place], texts.completion[place]):
             found.append(("exact", 1.0, place))
-        elif plain_words >= FEWEST_PLAIN_WORDS and form == masker.form(text.asked)[0]:
+        elif plain_words >= FEWEST_PLAIN_WORDS and form == masker.form(texts.asked[place])[0]:
             found.append(("template", shared, place))
         elif shared >= _NEAR:
             found.append(("near", shared, place))
