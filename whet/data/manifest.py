@@ -3,10 +3,10 @@
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from whet.core.errors import DataError
 from whet.core.files import file_sha256, read_json, write_bytes, write_text
@@ -33,6 +33,7 @@ __all__ = [
     "manifest_hash",
     "open_for_evaluation",
     "open_for_training",
+    "read_edges",
     "read_manifest",
     "read_rows",
     "write_edges",
@@ -42,6 +43,7 @@ __all__ = [
 
 FORMAT = 2
 Provenance = Literal["row", "derived"]
+_Row = TypeVar("_Row")
 # The file of the rows that serve no purpose: duplicates that were dropped, rows beyond the sizes.
 UNUSED = "unused"
 
@@ -188,17 +190,26 @@ def _write_table(path: Path, rows: list[Any], schema: Any) -> Path:
     return path
 
 
-def read_rows(data_dir: Path, name: str) -> list[StoredRow]:
-    """The rows of a file, whoever asks; stages use `open_for_training` and `open_for_evaluation`."""
+def read_rows(data_dir: Path, name: str, *, ids: Collection[str] | None = None) -> list[StoredRow]:
+    """The rows of a file, or those with these ids; stages use `open_for_training` and `open_for_evaluation`."""
+    assert name in (*PURPOSES, UNUSED)
+    return _read_table(data_dir / f"{name}.parquet", _stored, ids=ids)
+
+
+def read_edges(data_dir: Path) -> list[dict[str, Any]]:
+    """What joined the clusters, as `write_edges` took it."""
+    return _read_table(data_dir / "edges.parquet", dict)
+
+
+def _read_table(path: Path, understand: Callable[[Any], _Row], *, ids: Collection[str] | None = None) -> list[_Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    assert name in (*PURPOSES, UNUSED)
-    path = data_dir / f"{name}.parquet"
     if not path.is_file():
-        raise DataError(f"{path}: no such file; make it with: whet data split SOURCE --out {data_dir}")
+        raise DataError(f"{path}: no such file; make it with: whet data split SOURCE --out {path.parent}")
     try:
-        return [_stored(row) for row in pq.read_table(path).to_pylist()]
+        table = pq.read_table(path, filters=None if ids is None else [("id", "in", sorted(ids))])
+        return [understand(row) for row in table.to_pylist()]
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: damaged or altered ({reason}); prepare the data again") from error
