@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from whet.data.scratch import Pile, empty
 from whet.data.words import Hashes, WordTable, mixed, word_tables
 
 __all__ = [
@@ -92,7 +93,7 @@ class RunSets:
         """The sets of these rows, in this order."""
         size = self.size_N[rows]
         start_N = np.concatenate([[0], np.cumsum(size)])
-        member_M = np.empty(int(start_N[-1]), dtype=np.uint64)
+        member_M = empty(int(start_N[-1]), np.uint64)
         for block in _blocks(start_N):
             begin, end = start_N[block.start], start_N[block.stop]
             shift = np.repeat(self.start_N[rows[block]] - start_N[block], size[block])
@@ -148,20 +149,19 @@ def sets_of(parts: Iterable[tuple[Integers, Hashes, int]], *, most_sets: int | N
     With `most_sets`, members of more sets do not count where at least `FEWEST_RARE` others remain. Sets are counted in
     up to 2^22 slots: a rare member that shares a slot with a common one is taken for common.
     """
-    kept: list[tuple[int, npt.NDArray[np.int32], Hashes]] = []
-    rows = 0
+    kept_rows, kept_members, firsts = Pile(), Pile(), [0]
     for row, run, count in parts:
-        kept.append((rows, row.astype(np.int32), run & MEMBER))
-        rows += count
-    total = sum(len(member) for _, _, member in kept)
-    counts = _slot_counts([member for _, _, member in kept], total)
+        kept_rows.append(row.astype(np.int32))
+        kept_members.append(run & MEMBER)
+        firsts.append(firsts[-1] + count)
+    rows, total = firsts.pop(), kept_members.total
+    counts = _slot_counts(kept_members, total)
     rarity_S = _rarity(counts)
     common = 256 if most_sets is None else int(_rarity(np.array([most_sets], dtype=np.int32))[0]) + 1
-    member_M, size_N = np.empty(total, dtype=np.uint64), np.zeros(rows, dtype=np.int64)
+    member_M, size_N = empty(total, np.uint64), np.zeros(rows, dtype=np.int64)
     filled = 0
-    kept.reverse()
-    while kept:  # freed as they are used
-        for row, member in _row_blocks(*kept.pop()):
+    for first_row, part_row, part_member in zip(firsts, kept_rows.drained(), kept_members.drained(), strict=True):
+        for row, member in _row_blocks(first_row, part_row, part_member):
             sorted_member, first, size = _sorted_set(row, member, rarity_S, common)
             member_M[filled : filled + len(sorted_member)] = sorted_member
             size_N[first : first + len(size)] = size
@@ -169,7 +169,7 @@ def sets_of(parts: Iterable[tuple[Integers, Hashes, int]], *, most_sets: int | N
     return RunSets(member_M=member_M[:filled], start_N=np.concatenate([[0], np.cumsum(size_N)]), rarity_S=rarity_S)
 
 
-def _slot_counts(members: Sequence[Hashes], total: int) -> npt.NDArray[np.int32]:
+def _slot_counts(members: Pile, total: int) -> npt.NDArray[np.int32]:
     """How many members fall into each slot; about as many slots as members."""
     counts = np.zeros(1 << min(_MOST_SLOT_BITS, max(10, total.bit_length())), dtype=np.int32)
     pending: list[Integers] = []
@@ -294,16 +294,18 @@ class Columns:
     def __init__(self, sets: RunSets) -> None:
         """The sets must be ordered by size; a shorter set of a block repeats its first member."""
         self._rows = sets.rows
-        self._blocks: list[tuple[slice, npt.NDArray[np.uint32]]] = []
+        self._slices: list[slice] = []
+        self._blocks = Pile()
         first = 0
         while first < sets.rows:
             length = int(sets.size_N[first])
             count = max(1, self._BYTES // (4 * max(1, length)))
             longest = length + length // 16
             last = min(first + count, int(np.searchsorted(sets.size_N, longest, side="right")), sets.rows)
-            self._blocks.append((slice(first, last), self._block(sets, first, last)))
+            self._slices.append(slice(first, last))
+            self._blocks.append(self._block(sets, first, last))
             first = last
-        self._scratch = np.empty(max((block.size for _, block in self._blocks), default=0), dtype=np.uint32)
+        self._scratch = np.empty(self._blocks.largest, dtype=np.uint32)
 
     @staticmethod
     def _block(sets: RunSets, first: int, last: int) -> npt.NDArray[np.uint32]:
@@ -317,7 +319,7 @@ class Columns:
         """A MinHash value: for each set the smallest of its members times the odd number with this number, mod 2^32."""
         factor = np.uint32(int(mixed(np.array([number + 1], dtype=np.uint64))[0]) & 0xFFFFFFFF | 1)
         minima = np.empty(self._rows, dtype=np.uint32)
-        for rows, block in self._blocks:
+        for rows, block in zip(self._slices, self._blocks, strict=True):
             product = np.multiply(block, factor, out=self._scratch[: block.size].reshape(block.shape))
             product.min(axis=0, out=minima[rows])
         return minima
