@@ -2,8 +2,7 @@
 
 The Jaccard similarity of two sets is the size of their intersection over that of their union. Candidates come from
 
-- an exact join while it is affordable: two sets with a similarity of at least t share one of their n - ceil(t n) + 1
-  rarest members (prefix filter: Chaudhuri, Ganti and Kaushik 2006; bound by position: Xiao et al. 2008);
+- an exact join while it is affordable (`whet.data.exact_join`);
 - MinHash and LSH beyond (Broder 1997; Indyk and Motwani 1998): 4 values a band, so many bands that a pair at the
   threshold is missed with a probability of 2e-4.
 
@@ -12,26 +11,25 @@ member by member. Rows are ordered by size and content first, so the result does
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from whet.data.runs import Columns, RunSets, bits_set, run_sets, shared_counts
+from whet.data.exact_join import Bitmaps, Integers, Scores, exact_join, most_meetings, verified
+from whet.data.runs import Columns, RunSets, run_sets
+from whet.data.where import HERE, Arrays, Where
 from whet.data.words import Hashes, mixed
 
 __all__ = ["BandPairs", "Bands", "Capped", "Pairs", "in_rounds", "similar_pairs", "similar_sets", "unite"]
 
-# N set, E entry of an index, P pair
-Integers = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float64]
+# N set, E entry of a bucket
 # The exact join is taken when rows meet in its index at most so often, a row or in all.
 _MEETINGS_PER_ROW, _MEETINGS = 120, 10_000_000
 _VALUES_PER_BAND, _MISSED = 4, 2e-4
 # In a bucket of the LSH each row is tried with so many of those after it.
 _TRIES = 64
-_PENDING = 200_000  # pairs counted at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,25 +55,25 @@ class Pairs:
     capped: tuple[Capped, ...] = field(default=())
 
 
-def similar_pairs(texts: Sequence[str], *, size: int = 3, threshold: float = 0.7) -> Pairs:
+def similar_pairs(texts: Sequence[str], *, size: int = 3, threshold: float = 0.7, where: Where = HERE) -> Pairs:
     """The pairs of texts whose sets of runs of `size` words have a Jaccard similarity of at least `threshold`.
 
     A text shorter than `size` words is one run, so it is similar only to an equal one; a text without words to none.
     """
-    return similar_sets(run_sets(texts, size=size), threshold=threshold)
+    return similar_sets(run_sets(texts, size=size, where=where), threshold=threshold, where=where)
 
 
-def similar_sets(sets: RunSets, *, threshold: float) -> Pairs:
-    """The same for sets that are made already."""
+def similar_sets(sets: RunSets, *, threshold: float, where: Where = HERE) -> Pairs:
+    """The same for sets that are made already; `where` it runs changes no bit."""
     order, copies, originals = _distinct(sets)
     distinct = sets.taken(order)
     del sets  # its memory is needed for the index
     capped: tuple[Capped, ...] = ()
-    if _most_meetings(distinct, threshold) <= max(_MEETINGS, _MEETINGS_PER_ROW * distinct.rows):
-        a, b, score = _join(distinct, threshold)
+    if most_meetings(distinct, threshold) <= max(_MEETINGS, _MEETINGS_PER_ROW * distinct.rows):
+        a, b, score = exact_join(distinct, threshold, where)
         method = "join"
     else:
-        a, b, score, capped = _minhash(distinct, threshold)
+        a, b, score, capped = _minhash(distinct, threshold, where)
         method = "minhash"
     ends = np.concatenate([originals, order[a]]), np.concatenate([copies, order[b]])
     return Pairs(
@@ -97,100 +95,6 @@ def _distinct(sets: RunSets) -> tuple[Integers, Integers, Integers]:
     repeats = np.append(False, (content[rows[1:]] == content[rows[:-1]]) & (np.diff(sets.size_N[rows]) == 0))
     leader = rows[~repeats]
     return leader, rows[repeats], leader[np.cumsum(~repeats)[repeats] - 1]
-
-
-class _Bitmaps:
-    """256 bits for each set, by which most pairs that are not similar are turned away without a mistake."""
-
-    def __init__(self, sets: RunSets) -> None:
-        self.bits_N4 = sets.bitmaps()
-        self.size_N = sets.size_N
-
-    def may_be_similar(self, a: Integers, b: Integers, threshold: float) -> npt.NDArray[np.bool_]:
-        """At most n1 + n2 - 2 ceil(t (n1 + n2) / (1 + t)) members may differ, and each bit that does is one of them."""
-        total = self.size_N[a] + self.size_N[b]
-        least = np.ceil(threshold / (1 + threshold) * total - 1e-9)
-        differing = bits_set(self.bits_N4[a] ^ self.bits_N4[b])
-        return np.asarray(differing <= total - 2 * least)
-
-
-def _verified(sets: RunSets, a: Integers, b: Integers, threshold: float) -> tuple[Integers, Integers, Scores]:
-    """The pairs that are similar, each once, with their similarity."""
-    pairs = np.unique(a * sets.rows + b)
-    a, b = np.divmod(pairs, max(1, sets.rows))
-    shared = shared_counts(sets, a, b)
-    score = shared / np.maximum(1, sets.size_N[a] + sets.size_N[b] - shared)
-    similar = score >= threshold - 1e-12
-    return a[similar], b[similar], score[similar]
-
-
-def _prefix(sets: RunSets, block: slice, threshold: float) -> tuple[Integers, Integers, Integers]:
-    """Of each set its n - ceil(t n) + 1 rarest members: row, place in the set, place among all members."""
-    size = sets.size_N[block]
-    count = np.where(size > 0, size - np.ceil(threshold * size - 1e-9).astype(np.int64) + 1, 0)
-    place = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
-    member = np.repeat(sets.start_N[block.start : block.stop], count) + place
-    return np.repeat(np.arange(block.start, block.stop), count), place, member
-
-
-def _most_meetings(sets: RunSets, threshold: float) -> float:
-    """At least as many pairs of rows as share an entry of the index of the exact join; about twice as many."""
-    meetings = np.exp2(np.arange(256) / 8) / 2
-    meetings[0] = 0  # in one set alone
-    total = 0.0
-    for block in sets.blocks():
-        _, _, member = _prefix(sets, block, threshold)
-        total += float(np.bincount(sets.rarity(sets.member_M[member]), minlength=256) @ meetings)
-    return total
-
-
-def _index(sets: RunSets, threshold: float) -> Hashes:
-    """The index of the exact join, sorted: 32 bits of the member, 24 of the row, 8 of its place in the set.
-
-    So the rows that share a member stand together, the small ones first.
-    """
-    assert sets.rows < 1 << 24
-    entries = [np.zeros(0, dtype=np.uint64)]
-    for block in sets.blocks():
-        row, place, place_of_member = _prefix(sets, block, threshold)
-        member = sets.member_M[place_of_member]
-        shared = np.flatnonzero(sets.rarity(member) > 0)
-        places = np.minimum(place[shared], 0xFF).astype(np.uint64)
-        entries.append(member[shared] << np.uint64(32) | row[shared].astype(np.uint64) << np.uint64(8) | places)
-    return np.sort(np.concatenate(entries))
-
-
-def _join(sets: RunSets, threshold: float) -> tuple[Integers, Integers, Scores]:
-    ratio = threshold / (1 + threshold)
-    bitmaps = _Bitmaps(sets)
-    entry_E = _index(sets, threshold)
-    member = (entry_E >> np.uint64(32)).astype(np.uint32)
-    row = ((entry_E >> np.uint64(8)) & np.uint64(0xFFFFFF)).astype(np.int64)
-    place = (entry_E & np.uint64(0xFF)).astype(np.int32)
-    del entry_E
-    size = sets.size_N[row].astype(np.int32)
-    active = np.arange(max(0, len(row) - 1))
-    found: list[tuple[Integers, Integers]] = []
-    for distance in range(1, len(row)):
-        active = active[: np.searchsorted(active, len(row) - distance)]
-        other = active + distance
-        # Once a row is too large for the first, all later ones are.
-        goes_on = (member[active] == member[other]) & (size[active] >= threshold * size[other] - 1e-9)
-        active = active[goes_on]
-        if not len(active):
-            break
-        other = other[goes_on]
-        size_a, size_b = size[active], size[other]
-        least = np.ceil(ratio * (size_a + size_b) - 1e-9)
-        reach = np.minimum(size_a - place[active], size_b - place[other])
-        close = np.flatnonzero(reach >= least)
-        a, b = row[active[close]], row[other[close]]
-        maybe = bitmaps.may_be_similar(a, b, threshold)
-        found.append((a[maybe], b[maybe]))
-    none = np.zeros(0, dtype=np.int64)
-    a = np.concatenate([none, *(pair[0] for pair in found)])
-    b = np.concatenate([none, *(pair[1] for pair in found)])
-    return _verified(sets, a, b, threshold)
 
 
 def bands_for(threshold: float) -> int:
@@ -229,7 +133,7 @@ class Bands:
     def __init__(self, sets: RunSets, threshold: float) -> None:
         self.sets = sets
         self.threshold = threshold
-        self._bitmaps = _Bitmaps(sets)
+        self._bitmaps = Bitmaps(sets)
         self._columns = Columns(sets)
 
     def pairs(self, band: int, label_N: Integers) -> BandPairs:
@@ -255,9 +159,25 @@ class Bands:
         )
 
 
-def _minhash(sets: RunSets, threshold: float) -> tuple[Integers, Integers, Scores, tuple[Capped, ...]]:
-    bands = Bands(sets, threshold)
-    return in_rounds(sets.rows, threshold, lambda round_, label_N: [bands.pairs(band, label_N) for band in round_])
+def _minhash(sets: RunSets, threshold: float, where: Where) -> tuple[Integers, Integers, Scores, tuple[Capped, ...]]:
+    bands = where.put(Bands(sets, threshold))
+
+    def try_round(round_: range, label_N: Integers) -> Iterator[BandPairs]:
+        numbers = where.blocks({"band": np.array([band])} for band in round_)
+        return map(_told, numbers.map(_tried, bands, where.put(label_N)))
+
+    return in_rounds(sets.rows, threshold, try_round)
+
+
+def _tried(bands: Bands, label_N: Integers, block: Arrays) -> Iterator[Arrays]:
+    """A step: what a band finds."""
+    found = bands.pairs(int(block["band"][0]), label_N)
+    yield {"a": found.a, "b": found.b, "score": found.score, "capped": np.array([part.rows for part in found.capped])}
+
+
+def _told(found: Arrays) -> BandPairs:
+    capped = tuple(Capped(rows=rows, tries=_TRIES) for rows in found["capped"].astype(np.int64).tolist())
+    return BandPairs(a=found["a"], b=found["b"], score=found["score"], capped=capped)
 
 
 def in_rounds(
@@ -286,7 +206,7 @@ def _not_alone(entry_E: Hashes) -> Hashes:
 
 
 def _try_buckets(
-    sets: RunSets, bitmaps: _Bitmaps, row: Integers, bucket: Hashes, threshold: float, label_N: Integers
+    sets: RunSets, bitmaps: Bitmaps, row: Integers, bucket: Hashes, threshold: float, label_N: Integers
 ) -> list[tuple[Integers, Integers, Scores]]:
     """Each row of a bucket with up to `_TRIES` after it; what is similar is found and joined in `label_N`."""
     found: list[tuple[Integers, Integers, Scores]] = []
@@ -312,9 +232,9 @@ def _try_buckets(
             b = np.concatenate([pair[1] for pair in pending])
             pending = []
             if len(a):
-                verified = _verified(sets, a, b, threshold)
-                found.append(verified)
-                unite(label_N, verified[0], verified[1])
+                similar = verified(sets, np.unique(a * sets.rows + b), threshold)
+                found.append(similar)
+                unite(label_N, similar[0], similar[1])
         if not len(active):
             break
     return found

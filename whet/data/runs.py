@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from whet.data.scratch import Pile, empty
+from whet.data.where import HERE, Arrays, Blocks, Where
 from whet.data.words import Hashes, WordTable, mixed, word_tables
 
 __all__ = [
@@ -19,7 +20,10 @@ __all__ = [
     "bitmaps_of",
     "bits_set",
     "run_hashes",
+    "run_part",
+    "run_parts",
     "run_sets",
+    "sets_in",
     "sets_of",
     "shared_counts",
 ]
@@ -85,9 +89,10 @@ class RunSets:
     def size_N(self) -> Integers:
         return np.diff(self.start_N)
 
-    def blocks(self) -> Iterator[slice]:
-        """Slices of rows whose members are few enough to be worked on in the cache."""
-        return _blocks(self.start_N)
+    def blocks(self, first: int = 0, last: int | None = None) -> Iterator[slice]:
+        """Slices of the rows from `first` to before `last` whose members are few enough to be worked on in the cache."""
+        last = self.rows if last is None else last
+        return (slice(first + part.start, first + part.stop) for part in _blocks(self.start_N[first : last + 1]))
 
     def taken(self, rows: Integers) -> "RunSets":
         """The sets of these rows, in this order."""
@@ -138,47 +143,68 @@ def bits_set(bits_P4: Hashes) -> Integers:
     return (counts[:, 0] + counts[:, 1] + counts[:, 2] + counts[:, 3]).astype(np.int64)
 
 
-def run_sets(texts: Sequence[str], *, size: int) -> RunSets:
+def run_sets(texts: Sequence[str], *, size: int, where: Where = HERE) -> RunSets:
     """The set of runs of `size` words of each text."""
-    return sets_of((*run_hashes(table, size), table.rows) for table in word_tables(texts))
+    return sets_in(where.texts(texts).map(partial(run_parts, size)), where=where)
+
+
+def run_parts(size: int, texts: Sequence[str]) -> Iterator[Arrays]:
+    """A step: the runs of some texts, part by part, as `sets_in` wants them."""
+    for table in word_tables(texts):
+        yield run_part(*run_hashes(table, size), table.rows)
+
+
+def run_part(row: Integers, run: Hashes, rows: int) -> Arrays:
+    """The row and the hash of every run, and how many rows there are."""
+    return {"row": row.astype(np.int32), "member": run & MEMBER, "rows": np.array([rows])}
 
 
 def sets_of(parts: Iterable[tuple[Integers, Hashes, int]], *, most_sets: int | None = None) -> RunSets:
-    """Sets from runs: for each part the row and the hash of every run, and how many rows the part has.
+    """Sets from runs: for each part the row and the hash of every run, and how many rows the part has."""
+    return sets_in(HERE.blocks(run_part(*part) for part in parts), most_sets=most_sets)
+
+
+def sets_in(parts: Blocks, *, most_sets: int | None = None, where: Where = HERE) -> RunSets:
+    """Sets from the runs of consecutive rows, each block made by `run_part`.
 
     With `most_sets`, members of more sets do not count where at least `FEWEST_RARE` others remain. Sets are counted in
     up to 2^22 slots: a rare member that shares a slot with a common one is taken for common.
     """
-    kept_rows, kept_members, firsts = Pile(), Pile(), [0]
-    for row, run, count in parts:
-        kept_rows.append(row.astype(np.int32))
-        kept_members.append(run & MEMBER)
-        firsts.append(firsts[-1] + count)
-    rows, total = firsts.pop(), kept_members.total
-    counts = _slot_counts(kept_members, total)
+    kept = parts.kept()
+    counts, total = _slot_counts(block["slot"] for block in kept.map(_slots_of))
     rarity_S = _rarity(counts)
     common = 256 if most_sets is None else int(_rarity(np.array([most_sets], dtype=np.int32))[0]) + 1
-    member_M, size_N = empty(total, np.uint64), np.zeros(rows, dtype=np.int64)
-    filled = 0
-    for first_row, part_row, part_member in zip(firsts, kept_rows.drained(), kept_members.drained(), strict=True):
-        for row, member in _row_blocks(first_row, part_row, part_member):
-            sorted_member, first, size = _sorted_set(row, member, rarity_S, common)
-            member_M[filled : filled + len(sorted_member)] = sorted_member
-            size_N[first : first + len(size)] = size
-            filled += len(sorted_member)
-    return RunSets(member_M=member_M[:filled], start_N=np.concatenate([[0], np.cumsum(size_N)]), rarity_S=rarity_S)
+    member_M, sizes, filled = empty(total, np.uint64), [np.zeros(1, dtype=np.int64)], 0
+    for block in kept.emptied().map(partial(_sorted_sets, common), where.put(rarity_S)):
+        member = block["member"]
+        member_M[filled : filled + len(member)] = member
+        filled += len(member)
+        sizes.append(block["size"].astype(np.int64))
+    return RunSets(member_M=member_M[:filled], start_N=np.cumsum(np.concatenate(sizes)), rarity_S=rarity_S)
 
 
-def _slot_counts(members: Pile, total: int) -> npt.NDArray[np.int32]:
-    """How many members fall into each slot; about as many slots as members."""
-    counts = np.zeros(1 << min(_MOST_SLOT_BITS, max(10, total.bit_length())), dtype=np.int32)
-    pending: list[Integers] = []
-    for place, member in enumerate(members):
-        pending.append(_slots(member, counts))
-        if place == len(members) - 1 or sum(map(len, pending)) > len(counts):
-            counts += np.bincount(np.concatenate(pending), minlength=len(counts)).astype(np.int32)
-            pending = []
-    return counts
+def _slots_of(part: Arrays) -> Iterator[Arrays]:
+    yield {"slot": (part["member"] >> (MEMBER_BITS - np.uint64(_MOST_SLOT_BITS))).astype(np.int32)}
+
+
+def _slot_counts(slots: Iterable[npt.NDArray[np.int32]]) -> tuple[npt.NDArray[np.int32], int]:
+    """How many members fall into each slot, about as many slots as members, up to 2^22; and the number of members."""
+    counts = np.zeros(0, dtype=np.int32)
+    pending: list[npt.NDArray[np.int32]] = [np.zeros(0, dtype=np.int32)]
+    total = held = 0
+    for slot in slots:
+        pending.append(slot)
+        total, held = total + len(slot), held + len(slot)
+        if held > 1 << _MOST_SLOT_BITS:
+            counts = _counted(pending, _MOST_SLOT_BITS, counts)
+            pending, held = pending[:1], 0
+    bits = min(_MOST_SLOT_BITS, max(10, total.bit_length()))
+    return _counted(pending, bits, counts), total
+
+
+def _counted(slots: Sequence[npt.NDArray[np.int32]], bits: int, before: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    counts = np.bincount(np.concatenate(slots) >> (_MOST_SLOT_BITS - bits), minlength=1 << bits).astype(np.int32)
+    return counts + before if len(before) else counts
 
 
 def _slots(member: Hashes, table: npt.NDArray[Any]) -> Integers:
@@ -191,23 +217,37 @@ def _rarity(counts: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
     return np.asarray(np.minimum(8 * np.log2(np.maximum(counts, 1)), 255), dtype=np.uint8)
 
 
-def _row_blocks(first: int, row: npt.NDArray[np.int32], member: Hashes) -> Iterator[tuple[Integers, Hashes]]:
+def _sorted_sets(common: int, rarity_S: npt.NDArray[np.uint8], part: Arrays) -> Iterator[Arrays]:
+    """A step: the members of each set of a part, the rarest first, and the sizes of all its sets."""
+    size_R = np.zeros(int(part["rows"][0]), dtype=np.int32)
+    members = []
+    for row, member in _row_blocks(part["row"], part["member"]):
+        sorted_member, first, size = _sorted_set(row, member, rarity_S, common)
+        members.append(sorted_member)
+        size_R[first : first + len(size)] = size
+    yield {
+        "member": members[0] if len(members) == 1 else np.concatenate([part["member"][:0], *members]),
+        "size": size_R,
+    }
+
+
+def _row_blocks(row: npt.NDArray[np.int32], member: Hashes) -> Iterator[tuple[npt.NDArray[np.int32], Hashes]]:
     """A part's runs by row, cut so that the rows of each block fit into their bits."""
     if not len(row):
         return
     if int(row.max()) - int(row.min()) < _ROWS:
-        yield row + np.int64(first), member
+        yield row, member
         return
     order = np.argsort(row, kind="stable")
     row, member = row[order], member[order]
     cuts = np.searchsorted(row, np.arange(int(row[0]) + _ROWS, int(row[-1]) + 1, _ROWS))
     for row_block, member_block in zip(np.split(row, cuts), np.split(member, cuts), strict=True):
         if len(row_block):
-            yield row_block + np.int64(first), member_block
+            yield row_block, member_block
 
 
 def _sorted_set(
-    row: Integers, member: Hashes, rarity_S: npt.NDArray[np.uint8], common: int
+    row: npt.NDArray[np.int32], member: Hashes, rarity_S: npt.NDArray[np.uint8], common: int
 ) -> tuple[Hashes, int, Integers]:
     """Members, first row and sizes: one sort puts each set together, the rarest first, equal ones side by side."""
     first = int(row.min())
@@ -305,7 +345,6 @@ class Columns:
             self._slices.append(slice(first, last))
             self._blocks.append(self._block(sets, first, last))
             first = last
-        self._scratch = np.empty(self._blocks.largest, dtype=np.uint32)
 
     @staticmethod
     def _block(sets: RunSets, first: int, last: int) -> npt.NDArray[np.uint32]:
@@ -319,7 +358,8 @@ class Columns:
         """A MinHash value: for each set the smallest of its members times the odd number with this number, mod 2^32."""
         factor = np.uint32(int(mixed(np.array([number + 1], dtype=np.uint64))[0]) & 0xFFFFFFFF | 1)
         minima = np.empty(self._rows, dtype=np.uint32)
+        scratch = np.empty(self._blocks.largest, dtype=np.uint32)
         for rows, block in zip(self._slices, self._blocks, strict=True):
-            product = np.multiply(block, factor, out=self._scratch[: block.size].reshape(block.shape))
+            product = np.multiply(block, factor, out=scratch[: block.size].reshape(block.shape))
             product.min(axis=0, out=minima[rows])
         return minima
