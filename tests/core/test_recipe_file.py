@@ -244,3 +244,13 @@ def test_a_wrong_recipe_is_refused_before_torch_is_imported(tmp_path: Path) -> N
 def test_the_settings_in_the_docs_are_current() -> None:
     page = (Path(__file__).parents[2] / "docs" / "recipe.md").read_text()
     assert page.endswith(field_table()), "write docs/recipe.md's table again with: whet settings"
+
+
+def test_a_mapping_is_given_whole_or_name_by_name() -> None:
+    whole = load_recipe(None, overrides={"data.columns": "{question: Problem, answer: '2'}"}, environ={})
+    assert whole.recipe.data.columns == {"question": "Problem", "answer": "2"}
+    by_name = load_recipe(None, overrides={"data.columns.question": "1", "data.pinned.final": "test.jsonl"}, environ={})
+    assert by_name.recipe.data.columns == {"question": "1"}
+    assert by_name.recipe.data.pinned == {"final": "test.jsonl"}
+    (problem,) = problems(None, **{"data.columns": "question"})
+    assert problem == "--data.columns: data.columns: must be a mapping, such as {name: value} (got 'question')"

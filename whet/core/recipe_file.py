@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -169,12 +169,21 @@ def _meant(key: str, value: Any) -> Any:
     """A text's value. Where the setting is a text it stays one: `--name 12`, `--template.system "Think: twice."`."""
     if not isinstance(value, str):
         return value
-    field = known_keys().get(key)
-    kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+    kinds = _kinds(key)
     if str in kinds and not (value == "null" and type(None) in kinds):
         is_list = value.startswith("[") and len(kinds) > 1
         return read_value(value) if is_list else value
     return read_value(value)
+
+
+def _kinds(key: str) -> tuple[Any, ...]:
+    """What the setting may be; for a name in a mapping, such as `data.columns.question`, what its values may be."""
+    known = known_keys()
+    field, around = known.get(key), known.get(key.rpartition(".")[0])
+    if field is not None:
+        return () if get_origin(field.annotation) is Mapping else (field.annotation, *get_args(field.annotation))
+    is_in_mapping = around is not None and get_origin(around.annotation) is Mapping
+    return get_args(around.annotation)[1:] if around is not None and is_in_mapping else ()
 
 
 def _put(values: dict[str, Any], key: str, value: Any, origins: Mapping[str, str], origin: str) -> dict[str, str]:
@@ -294,6 +303,8 @@ def _message(problem: Any) -> str:
     plain = str(problem["msg"]).removeprefix("Value error, ").replace("Input should", "must")
     messages = {
         "missing": "is missing",
+        "mapping_type": "must be a mapping, such as {name: value}",
+        "dict_type": "must be a mapping, such as {name: value}",
         "model_type": "is a section: its settings stand below it, each as name: value",
         "tuple_type": "must be a list, such as [1, 2]",
         "too_short": f"must have at least {context.get('min_length')} item",
