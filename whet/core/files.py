@@ -7,13 +7,14 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from whet.core.errors import DataError
 
 __all__ = [
     "append_json_line",
     "atomic_directory",
+    "atomic_file",
     "content_id",
     "file_sha256",
     "read_json",
@@ -52,16 +53,27 @@ def _sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write so that a crash at any moment leaves either the old file or the new one, never a part of either."""
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A stream to fill: a crash at any moment leaves either the old file or the new one, never a part of either."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    with partial.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
     _sync_directory(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the whole file at once, as `atomic_file` does."""
+    with atomic_file(path) as stream:
+        stream.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -76,7 +88,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
     """One JSON object a line, atomically as a whole."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+    with atomic_file(path) as stream:
+        for row in rows:
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+            stream.write(line.encode("utf-8", "backslashreplace"))
 
 
 def append_json_line(path: Path, row: Any) -> None:

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, product
 
+from whet.core.files import content_id
 from whet.core.records import Comparison, Conversation, Ranking, Record, prompt_in
 
 __all__ = ["contradictions"]
 
-# A prompt, and a text, as they are compared: runs of white space are one space.
-_Key = tuple[str, ...]
+# A prompt, and a text, as they are compared: a hash of it in which runs of white space are one space.
 _Edges = list[tuple[str, str]]
 
 
@@ -22,7 +22,7 @@ def contradictions(records: Sequence[Record]) -> dict[int, str]:
     prompt's graph.
     """
     edges_of = {row: edges for row, record in enumerate(records) if (edges := _edges(record))}
-    rows_of: defaultdict[_Key, list[int]] = defaultdict(list)
+    rows_of: defaultdict[str, list[int]] = defaultdict(list)
     for row in edges_of:
         rows_of[_prompt_key(records[row])].append(row)
     found: dict[int, str] = {}
@@ -64,12 +64,12 @@ def _name(record: Record) -> str:
     return f"{origin.source} row {origin.row}"
 
 
-def _prompt_key(record: Record) -> _Key:
-    return tuple(part for turn in prompt_in(record).messages for part in (turn.role, _key(turn.content)))
+def _prompt_key(record: Record) -> str:
+    return content_id(*(part for turn in prompt_in(record).messages for part in (turn.role, _key(turn.content))))
 
 
 def _key(text: str) -> str:
-    return " ".join(text.split())
+    return content_id(" ".join(text.split()))
 
 
 def _edges(record: Record) -> _Edges:

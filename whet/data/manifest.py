@@ -1,15 +1,14 @@
 """The purposes as files, who may open which, and the manifest that says where every row went and why."""
 
-import io
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from whet.core.errors import DataError
-from whet.core.files import file_sha256, read_json, write_bytes, write_text
+from whet.core.files import atomic_file, file_sha256, read_json
 from whet.core.records import (
     EVALUATION_PURPOSES,
     PURPOSES,
@@ -46,6 +45,7 @@ Provenance = Literal["row", "derived"]
 _Row = TypeVar("_Row")
 # The file of the rows that serve no purpose: duplicates that were dropped, rows beyond the sizes.
 UNUSED = "unused"
+_ROWS_IN_A_GROUP, _LETTERS_IN_A_GROUP = 20_000, 1 << 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +104,16 @@ def write_manifest(data_dir: Path, manifest: Mapping[str, Any]) -> None:
     """Indented JSON, but one line for each row, so that two manifests can be compared by eye."""
     mark = "\x00rows\x00"
     text = json.dumps({**manifest, "rows": mark}, indent=2, ensure_ascii=False, allow_nan=False)
-    rows = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in manifest["rows"])
-    text = text.replace(json.dumps(mark), f"[\n{rows}\n  ]" if rows else "[]")
-    write_text(data_dir / "manifest.json", text + "\n")
+    before, _, after = text.partition(json.dumps(mark))
+    with atomic_file(data_dir / "manifest.json") as stream:
+
+        def write(part: str) -> None:
+            stream.write(part.encode("utf-8", "backslashreplace"))
+
+        write(before + "[")
+        for number, row in enumerate(manifest["rows"]):
+            write(f"{',' if number else ''}\n    {json.dumps(row, ensure_ascii=False)}")
+        write(("\n  ]" if len(manifest["rows"]) else "]") + after + "\n")
 
 
 def _manifest_path(data_dir: Path) -> Path:
@@ -148,7 +155,7 @@ def _finite(value: Any) -> Any:
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def write_rows(data_dir: Path, name: str, rows: Sequence[StoredRow]) -> Path:
+def write_rows(data_dir: Path, name: str, rows: Iterable[StoredRow]) -> Path:
     """`NAME.parquet`, whole or absent; the same rows give the same bytes."""
     import pyarrow as pa
 
@@ -169,7 +176,7 @@ def write_rows(data_dir: Path, name: str, rows: Sequence[StoredRow]) -> Path:
         "source": text,
         "row": pa.int64(),
     }
-    return _write_table(data_dir / f"{name}.parquet", list(map(_cells, rows)), pa.schema(fields))
+    return _write_table(data_dir / f"{name}.parquet", map(_cells, rows), pa.schema(fields))
 
 
 def write_edges(data_dir: Path, edges: Sequence[Mapping[str, Any]]) -> Path:
@@ -177,17 +184,33 @@ def write_edges(data_dir: Path, edges: Sequence[Mapping[str, Any]]) -> Path:
     import pyarrow as pa
 
     fields = {"kind": pa.string(), "first": pa.int64(), "second": pa.int64(), "score": pa.float64()}
-    return _write_table(data_dir / "edges.parquet", list(edges), pa.schema(fields | {"evidence": pa.string()}))
+    return _write_table(data_dir / "edges.parquet", edges, pa.schema(fields | {"evidence": pa.string()}))
 
 
-def _write_table(path: Path, rows: list[Any], schema: Any) -> Path:
+def _write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: Any) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), content, compression="zstd")
-    write_bytes(path, content.getvalue())
+    with atomic_file(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        for group in _row_groups(rows):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
     return path
+
+
+def _row_groups(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Rows that are written together: few enough for memory, and the same ones each time."""
+    group: list[Mapping[str, Any]] = []
+    letters = 0
+    for row in rows:
+        group.append(row)
+        letters += sum(len(cell) for cell in row.values() if isinstance(cell, str))
+        letters += sum(len(turn["content"]) for turn in row.get("messages", ()))
+        letters += sum(map(len, row.get("completions") or ()))
+        if len(group) == _ROWS_IN_A_GROUP or letters >= _LETTERS_IN_A_GROUP:
+            yield group
+            group, letters = [], 0
+    if group:
+        yield group
 
 
 def read_rows(data_dir: Path, name: str, *, ids: Collection[str] | None = None) -> list[StoredRow]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from whet.core.errors import DataError
 from whet.core.seeds import seed_for
+from whet.data.shelf import chosen
 from whet.data.sources import Source
 
 __all__ = ["THINNED", "mix"]
@@ -47,12 +48,11 @@ def _thinned(group: Sequence[Source], share: float, *, seed: int) -> list[Source
         for place, source in enumerate(group)
         for number, record in enumerate(source.records)
     )
-    kept = {(place, number) for _, place, number in order[:room]}
     return [
         replace(
             source,
-            records=tuple(record for number, record in enumerate(source.records) if (place, number) in kept),
-            thinned=tuple(record for number, record in enumerate(source.records) if (place, number) not in kept),
+            records=chosen(source.records, sorted(number for _, of, number in order[:room] if of == place)),
+            thinned=chosen(source.records, sorted(number for _, of, number in order[room:] if of == place)),
         )
         for place, source in enumerate(group)
     ]

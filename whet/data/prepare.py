@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from whet.core.errors import DataError
 from whet.core.files import file_sha256, write_json_lines
@@ -14,7 +14,6 @@ from whet.core.records import (
     PURPOSES,
     Comparison,
     Conversation,
-    Origin,
     Prompt,
     Purpose,
     Ranking,
@@ -32,6 +31,7 @@ from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edge
 from whet.data.mixing import THINNED, mix
 from whet.data.rankings import has_own_ranking, ranking_of, without_ranking
 from whet.data.row_texts import RowTexts, row_texts
+from whet.data.shelf import chained, chosen, resliced
 from whet.data.slices import find_slices
 from whet.data.sources import Source, read_sources
 
@@ -61,10 +61,11 @@ class Sources:
 class Corpus:
     """Every row that was read, and how the rows hang together: the demonstrations, the preferences, the pinned ones."""
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     is_preference: tuple[bool, ...]  # from the source of preferences
     pinned: tuple[int, ...]  # index into PURPOSES, -1 when the purpose is not given
     thinned: tuple[bool, ...]  # left out to keep `data.weights`
+    slices: tuple[str, ...]
     slice_reasons: tuple[str, ...]  # why a slice was found, "" where it is the row's own or the ordinary one
     texts: RowTexts
     found: tuple[Found, ...]
@@ -96,12 +97,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
         "splits": dict(assigned.report),
         "slices": _slice_entry(corpus),
         "control_tokens": _control_tokens(corpus.records),
-        "rows": [
-            _row_entry(id_, prompt_in(record).origin, corpus.texts.id[first], place)
-            for record, id_, first, place in zip(
-                corpus.records, corpus.texts.id, corpus.clusters.of_row, assigned.places, strict=True
-            )
-        ],
+        "rows": _Listing(corpus, assigned.places),
     }
     write_manifest(out, manifest)
     return manifest
@@ -199,22 +195,19 @@ def _rejected_row(row: Rejected) -> dict[str, Any]:
 
 def _corpus(sources: Sources, settings: DataSettings, seed: int) -> Corpus:
     """All rows are clustered together: what one purpose asks must not be asked elsewhere, wherever it came from."""
-    main = _limited([record for source in sources.main for record in source.records], settings, seed)
-    ranked = _limited([record for source in sources.preferences for record in source.records], settings, seed)
-    pinned = [(purpose, record) for purpose, source in sources.pinned for record in source.records]
-    thinned = [record for source in sources.main for record in source.thinned]
-    records: tuple[Record, ...] = (*main, *ranked, *(record for _, record in pinned), *thinned)
+    main = _limited(chained([source.records for source in sources.main]), settings, seed)
+    ranked = _limited(chained([source.records for source in sources.preferences]), settings, seed)
+    pinned = [PURPOSES.index(purpose) for purpose, source in sources.pinned for _ in range(len(source.records))]
+    thinned = chained([source.thinned for source in sources.main])
+    records = chained([main, ranked, *(source.records for _, source in sources.pinned), thinned])
     texts = row_texts(records, settings.group)
     slices = find_slices(records, texts, settings)
     found = tuple(find(texts, settings))
     return Corpus(
-        records=tuple(_sliced(record, slice_) for record, (slice_, _) in zip(records, slices, strict=True)),
+        records=resliced(records, [slice_ for slice_, _ in slices]),
+        slices=tuple(slice_ for slice_, _ in slices),
         is_preference=tuple(len(main) <= row < len(main) + len(ranked) for row in range(len(records))),
-        pinned=(
-            *(-1 for _ in (*main, *ranked)),
-            *(PURPOSES.index(purpose) for purpose, _ in pinned),
-            *(-1 for _ in thinned),
-        ),
+        pinned=(*(-1 for _ in range(len(main) + len(ranked))), *pinned, *(-1 for _ in range(len(thinned)))),
         thinned=tuple(row >= len(records) - len(thinned) for row in range(len(records))),
         slice_reasons=tuple(reason for _, reason in slices),
         texts=texts,
@@ -223,40 +216,38 @@ def _corpus(sources: Sources, settings: DataSettings, seed: int) -> Corpus:
     )
 
 
-def _sliced(record: Record, slice_: str) -> Record:
-    if prompt_in(record).slice == slice_:
-        return record
-    if isinstance(record, Prompt):
-        return replace(record, slice=slice_)
-    return replace(record, prompt=replace(record.prompt, slice=slice_))
-
-
-def _limited(records: list[Record], settings: DataSettings, seed: int) -> list[Record]:
+def _limited(records: Sequence[Record], settings: DataSettings, seed: int) -> Sequence[Record]:
     """At most `limit` records, the ones whose hash is smallest, in their old order."""
     if settings.limit is None or len(records) <= settings.limit:
         return records
-    order = sorted(range(len(records)), key=lambda index: seed_for(seed, "limit", records[index].id))
-    return [records[index] for index in sorted(order[: settings.limit])]
+    order = sorted((seed_for(seed, "limit", record.id), row) for row, record in enumerate(records))
+    return chosen(records, sorted(row for _, row in order[: settings.limit]))
 
 
 def _write_files(corpus: Corpus, assigned: Assignment, out: Path, *, seed: int) -> dict[str, Any]:
     """A file for every purpose, one for what serves none, one for the edges; their entries in the manifest."""
-    kept: dict[str, list[StoredRow]] = {name: [] for name in (*PURPOSES, UNUSED)}
-    for row, (record, place) in enumerate(zip(corpus.records, assigned.places, strict=True)):
-        cluster = corpus.texts.id[corpus.clusters.of_row[row]]
-        kept[place.purpose or UNUSED].append(_stored(record, cluster, place.purpose, seed=seed))
+    rows_of: dict[str, list[int]] = {name: [] for name in (*PURPOSES, UNUSED)}
+    for row, place in enumerate(assigned.places):
+        rows_of[place.purpose or UNUSED].append(row)
     purposes = {}
     for purpose in PURPOSES:
-        path = write_rows(out, purpose, kept[purpose])
-        purposes[purpose] = _purpose_entry(kept[purpose], assigned.requested[purpose]) | _file_entry(path)
+        path = write_rows(out, purpose, _stored_rows(corpus, rows_of[purpose], purpose, seed=seed))
+        purposes[purpose] = _purpose_entry(corpus, rows_of[purpose], assigned.requested[purpose]) | _file_entry(path)
+    unused_rows = write_rows(out, UNUSED, _stored_rows(corpus, rows_of[UNUSED], None, seed=seed))
     reasons = Counter(place.category for place in assigned.places if place.purpose is None)
     unused = {"rows": sum(reasons.values()), "reasons": dict(sorted(reasons.items()))}
     edges = write_edges(out, [asdict(edge) | {"evidence": edge.evidence[:200]} for edge in corpus.clusters.joins])
     return {
         "purposes": purposes,
-        "unused": unused | _file_entry(write_rows(out, UNUSED, kept[UNUSED])),
+        "unused": unused | _file_entry(unused_rows),
         "files": {path.name: file_sha256(path) for path in (edges, out / "rejected.jsonl")},
     }
+
+
+def _stored_rows(corpus: Corpus, rows: Sequence[int], purpose: Purpose | None, *, seed: int) -> Iterator[StoredRow]:
+    for row in rows:
+        cluster = corpus.texts.id[corpus.clusters.of_row[row]]
+        yield _stored(corpus.records[row], cluster, purpose, seed=seed)
 
 
 def _stored(record: Record, cluster: str, purpose: Purpose | None, *, seed: int) -> StoredRow:
@@ -271,12 +262,12 @@ def _stored(record: Record, cluster: str, purpose: Purpose | None, *, seed: int)
     return StoredRow(record=bare, cluster=cluster, ranking=ranking, provenance=provenance)
 
 
-def _purpose_entry(rows: Sequence[StoredRow], requested: int) -> dict[str, Any]:
-    slices = Counter(prompt_in(row.record).slice for row in rows)
+def _purpose_entry(corpus: Corpus, rows: Sequence[int], requested: int) -> dict[str, Any]:
+    slices = Counter(corpus.slices[row] for row in rows)
     return {
         "rows": len(rows),
         "requested": requested,
-        "clusters": len({row.cluster for row in rows}),
+        "clusters": len({corpus.clusters.of_row[row] for row in rows}),
         "slices": dict(sorted(slices.items())),
     }
 
@@ -303,20 +294,38 @@ def _cluster_entry(corpus: Corpus) -> dict[str, Any]:
 
 def _slice_entry(corpus: Corpus) -> dict[str, Any]:
     """How many rows are of each slice, and why the rare ones were found."""
-    counts = Counter(prompt_in(record).slice for record in corpus.records)
+    counts = Counter(corpus.slices)
     reasons = Counter(re.sub(r" \(.*\)$", "", reason) for reason in corpus.slice_reasons if reason)
     return {"rows": dict(sorted(counts.items())), "found": dict(sorted(reasons.items()))}
 
 
-def _row_entry(id_: str, origin: Origin, cluster: str, place: RowPlace) -> dict[str, Any]:
-    return {
-        "id": id_,
-        "source": origin.source,
-        "row": origin.row,
-        "cluster": cluster,
-        "purpose": place.purpose,
-        "reason": place.reason,
-    }
+class _Listing(Sequence[dict[str, Any]]):
+    """The manifest's entry of each row, made when it is looked at."""
+
+    def __init__(self, corpus: Corpus, places: Sequence[RowPlace]) -> None:
+        self._corpus = corpus
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, row: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, row: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(row, slice):
+            return [self[number] for number in range(*row.indices(len(self)))]
+        corpus, place = self._corpus, self._places[row]
+        origin = prompt_in(corpus.records[row]).origin
+        return {
+            "id": corpus.texts.id[row],
+            "source": origin.source,
+            "row": origin.row,
+            "cluster": corpus.texts.id[corpus.clusters.of_row[row]],
+            "purpose": place.purpose,
+            "reason": place.reason,
+        }
 
 
 def _portable(settings: DataSettings, sources: Sources) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any
 from whet.core.errors import DataError, did_you_mean
 from whet.core.files import file_sha256
 from whet.core.recipe import DataSettings
-from whet.core.records import Origin, Prompt, Record, Rejected
+from whet.core.records import Origin, Record, Rejected
 from whet.data.arithmetic import arithmetic_rows
 from whet.data.columns import Columns, understand
 from whet.data.layouts import BadRow, Layout, Skipped, read_row
 from whet.data.lines import COMPRESSIONS, Broken
 from whet.data.loaded import has_hub_card, loaded_rows, was_saved
 from whet.data.readers import ENDINGS, file_rows, is_data_file
+from whet.data.shelf import renamed, shelved
 
 __all__ = ["ENDINGS", "Source", "read_sources", "stream_file"]
 
@@ -42,10 +43,10 @@ class Source:
     rows: int
     layout: Layout
     columns: Mapping[str, str]  # field -> this source's column, the part of data.columns that concerns it
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     rejected: tuple[Rejected, ...]
     skipped: tuple[Rejected, ...] = ()
-    thinned: tuple[Record, ...] = ()  # sound records that `data.weights` leaves no room for
+    thinned: Sequence[Record] = ()  # sound records that `data.weights` leaves no room for
 
     @property
     def example(self) -> Record | None:
@@ -55,24 +56,16 @@ class Source:
     def renamed(self, name: str) -> "Source":
         """The same source under another name, its rows' origins too."""
 
-        def moved(origin: Origin) -> Origin:
-            return replace(origin, source=name)
-
-        def told(record: Record) -> Record:
-            if isinstance(record, Prompt):
-                return replace(record, origin=moved(record.origin))
-            return replace(record, prompt=replace(record.prompt, origin=moved(record.prompt.origin)))
-
         def refused(rows: tuple[Rejected, ...]) -> tuple[Rejected, ...]:
-            return tuple(replace(row, origin=moved(row.origin)) for row in rows)
+            return tuple(replace(row, origin=replace(row.origin, source=name)) for row in rows)
 
         return replace(
             self,
             name=name,
-            records=tuple(map(told, self.records)),
+            records=renamed(self.records, name),
             rejected=refused(self.rejected),
             skipped=refused(self.skipped),
-            thinned=tuple(map(told, self.thinned)),
+            thinned=renamed(self.thinned, name),
         )
 
 
@@ -157,16 +150,29 @@ def _rejected(origin: Origin, columns: Columns, bad: BadRow | Skipped, row: Any)
 
 def _understood(name: str, sha256: str | None, rows: Iterator[Any], settings: DataSettings) -> Source:
     rows, columns = _with_columns(name, rows, settings)
-    read = list(_read(name, columns, rows, settings))
+    count = 0
+    rejected: list[Rejected] = []
+    skipped: list[Rejected] = []
+
+    def taken() -> Iterator[Record]:
+        nonlocal count
+        for row in _read(name, columns, rows, settings):
+            count += 1
+            if row.rejected is not None:
+                rejected.append(row.rejected)
+            skipped.extend(row.skipped)
+            yield from row.records
+
+    records = shelved(taken())
     return Source(
         name=name,
         sha256=sha256,
-        rows=len(read),
+        rows=count,
         layout=columns.layout,
         columns=columns.renamed,
-        records=tuple(record for row in read for record in row.records),
-        rejected=tuple(row.rejected for row in read if row.rejected is not None),
-        skipped=tuple(part for row in read for part in row.skipped),
+        records=records,
+        rejected=tuple(rejected),
+        skipped=tuple(skipped),
     )
 
 
