@@ -90,7 +90,7 @@ class RunSets:
         return np.diff(self.start_N)
 
     def blocks(self, first: int = 0, last: int | None = None) -> Iterator[slice]:
-        """Slices of the rows from `first` to before `last` whose members are few enough to be worked on in the cache."""
+        """Slices of the rows `first` to `last` - 1 whose members are few enough to be worked on in the cache."""
         last = self.rows if last is None else last
         return (slice(first + part.start, first + part.stop) for part in _blocks(self.start_N[first : last + 1]))
 
@@ -220,15 +220,12 @@ def _rarity(counts: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
 def _sorted_sets(common: int, rarity_S: npt.NDArray[np.uint8], part: Arrays) -> Iterator[Arrays]:
     """A step: the members of each set of a part, the rarest first, and the sizes of all its sets."""
     size_R = np.zeros(int(part["rows"][0]), dtype=np.int32)
-    members = []
+    members = [part["member"][:0]]
     for row, member in _row_blocks(part["row"], part["member"]):
         sorted_member, first, size = _sorted_set(row, member, rarity_S, common)
         members.append(sorted_member)
         size_R[first : first + len(size)] = size
-    yield {
-        "member": members[0] if len(members) == 1 else np.concatenate([part["member"][:0], *members]),
-        "size": size_R,
-    }
+    yield {"member": members[1] if len(members) == 2 else np.concatenate(members), "size": size_R}
 
 
 def _row_blocks(row: npt.NDArray[np.int32], member: Hashes) -> Iterator[tuple[npt.NDArray[np.int32], Hashes]]:
