@@ -1,19 +1,22 @@
 """Which rows belong together, in the eyes of several views: every pair found has its kind, its score and its evidence.
 
-Add a view: write a finder `(rows, settings) -> Found` and put it into VIEWS. A finder may join each row to one other of
-its kind instead of naming every pair; the clusters come out the same.
+Add a view: write a finder `(rows, settings, where) -> Found` and put it into VIEWS. A finder may join each row to one
+other of its kind instead of naming every pair; the clusters come out the same. `where` is where heavy steps run.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
 from whet.core.recipe import DataSettings
 from whet.data.near import Capped, Pairs, similar_pairs, similar_sets
 from whet.data.row_texts import RowTexts
-from whet.data.runs import Integers, run_hashes, sets_of
+from whet.data.runs import Integers, run_hashes, run_part, run_parts, sets_in
 from whet.data.text import FEWEST_PLAIN_WORDS, Masker, canonical
+from whet.data.where import HERE, Arrays, Where
 from whet.data.words import Hashes, WordTable, name_hashes, names_of, template_words, word_tables
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "VIEWS",
     "Edge",
     "Found",
+    "View",
     "find",
     "masked_pairs",
     "masked_runs",
@@ -67,19 +71,19 @@ def _by_key(kind: str, keys: Iterable[tuple[int, Hashable]], evidence: Callable[
     return Found(kind=kind, pairs=pairs, evidence=lambda _first, second, _score: evidence(second))
 
 
-def exact(rows: RowTexts, settings: DataSettings) -> Found:
+def exact(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
     """The same prompt and completion but for appearance."""
     keys = enumerate(zip(rows.prompt, rows.completion, strict=True))
     return _by_key("exact", keys, lambda row: canonical(rows.asked[row]))
 
 
-def shared_prompt(rows: RowTexts, settings: DataSettings) -> Found:
+def shared_prompt(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
     """The same prompt but for appearance, whatever the completion."""
     keys = ((row, prompt) for row, prompt in enumerate(rows.prompt) if prompt)
     return _by_key("shared_prompt", keys, lambda row: canonical(rows.asked[row]))
 
 
-def group(rows: RowTexts, settings: DataSettings) -> Found:
+def group(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
     """The same value of the column that `data.group` names, or the same conversation tree."""
     first_with: dict[str, int] = {}
     shared: dict[tuple[int, int], str] = {}
@@ -92,38 +96,38 @@ def group(rows: RowTexts, settings: DataSettings) -> Found:
     return Found(kind="group", pairs=pairs, evidence=lambda first, second, _score: shared[first, second])
 
 
-def near(rows: RowTexts, settings: DataSettings) -> Found:
+def near(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
     """Prompts whose runs of 3 words, numbers kept, have a Jaccard similarity of at least 0.7."""
-    pairs = similar_pairs(rows.asked, size=RUN, threshold=SIMILAR)
+    pairs = similar_pairs(rows.asked, size=RUN, threshold=SIMILAR, where=where)
     return _similar("near", pairs, lambda score: f"{score:.2f} of their runs of {RUN} words")
 
 
-def stop(rows: RowTexts, settings: DataSettings) -> Found:
+def stop(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
     """The same without the runs that very many rows share, so that a common header neither joins nor hides rows."""
     return _similar(
         "stop",
-        uncommon_pairs(rows.asked),
+        uncommon_pairs(rows.asked, where),
         lambda score: f"{score:.2f} of their runs of {RUN} words, those of many rows left out",
     )
 
 
-def uncommon_pairs(texts: Sequence[str]) -> Pairs:
+def uncommon_pairs(texts: Sequence[str], where: Where = HERE) -> Pairs:
     """Runs in more than 50 texts and 0.2 % of the texts do not count, unless fewer than 5 others remain."""
     most = max(_STOP_ROWS, int(_STOP_SHARE * len(texts)))
-    sets = sets_of(((*run_hashes(table, RUN), table.rows) for table in word_tables(texts)), most_sets=most)
-    return similar_sets(sets, threshold=SIMILAR)
+    sets = sets_in(where.texts(texts).map(partial(run_parts, RUN)), most_sets=most, where=where)
+    return similar_sets(sets, threshold=SIMILAR, where=where)
 
 
-def template(rows: RowTexts, settings: DataSettings) -> Found:
+def template(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
     """The same prompt but for names and numbers, or runs of 3 masked words with a Jaccard similarity of at least 0.7.
 
     Right for binding what must not be parted, wrong for deleting: "6 blue, how many black" and "5 black, how many blue"
     are alike by it.
     """
     texts = rows.asked
-    names = names_of(texts)
+    names = names_of(texts, where)
     masker = Masker(names)
-    found = _similar("template", masked_pairs(texts, list(names)), str)
+    found = _similar("template", masked_pairs(texts, list(names), where), str)
 
     def evidence(first: int, second: int, score: float) -> str:
         return masker.form(texts[first])[0] if score == 1 else f"{score:.2f} of their runs of {RUN} masked words"
@@ -131,9 +135,15 @@ def template(rows: RowTexts, settings: DataSettings) -> Found:
     return Found(kind="template", pairs=found.pairs, evidence=evidence, method=found.method, capped=found.capped)
 
 
-def masked_pairs(texts: Sequence[str], names: Sequence[str]) -> Pairs:
+def masked_pairs(texts: Sequence[str], names: Sequence[str], where: Where = HERE) -> Pairs:
     """The pairs that are alike when numbers and names are masked; a text with too few other words is like none."""
-    return similar_sets(sets_of(masked_runs(word_tables(texts), name_hashes(names))), threshold=SIMILAR)
+    sets = sets_in(where.texts(texts).map(_masked_parts, where.put(name_hashes(names))), where=where)
+    return similar_sets(sets, threshold=SIMILAR, where=where)
+
+
+def _masked_parts(names: Hashes, texts: Sequence[str]) -> Iterator[Arrays]:
+    """A step: the runs of masked words of some texts."""
+    return (run_part(*part) for part in masked_runs(word_tables(texts), names))
 
 
 def masked_runs(tables: Iterable[WordTable], names: Hashes) -> Iterator[tuple[Integers, Hashes, int]]:
@@ -145,7 +155,7 @@ def masked_runs(tables: Iterable[WordTable], names: Hashes) -> Iterator[tuple[In
         yield row[says_enough], run[says_enough], table.rows
 
 
-def paraphrase(rows: RowTexts, settings: DataSettings) -> Found:
+def paraphrase(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
     """The same question in other words, by rare words and numbers or by a sentence encoder; see `data.paraphrase`."""
     import importlib.util
 
@@ -177,8 +187,14 @@ def _similar(kind: str, pairs: Pairs, told: Callable[[float], str]) -> Found:
     )
 
 
+class View(Protocol):
+    """What finds rows that belong together."""
+
+    def __call__(self, rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found: ...
+
+
 # From the narrowest view to the widest: an edge is counted where it first joins two clusters.
-VIEWS: Mapping[str, Callable[[RowTexts, DataSettings], Found]] = {
+VIEWS: Mapping[str, View] = {
     "exact": exact,
     "shared_prompt": shared_prompt,
     "group": group,
@@ -189,7 +205,7 @@ VIEWS: Mapping[str, Callable[[RowTexts, DataSettings], Found]] = {
 }
 
 
-def find(rows: RowTexts, settings: DataSettings) -> Iterator[Found]:
+def find(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Iterator[Found]:
     """What every view finds, in the order of VIEWS."""
     for finder in VIEWS.values():
-        yield finder(rows, settings)
+        yield finder(rows, settings, where)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whet.data.text import LOWER_SHARE, NOT_NAMES, NUMBER_WORDS, word_text, words
+from whet.data.where import HERE, Arrays, Where
 
 __all__ = [
     "WordTable",
@@ -200,29 +201,54 @@ def is_member(values: Hashes, members: Hashes) -> Flags:
     return found
 
 
-def names_of(texts: Sequence[str]) -> dict[str, float]:
+def names_of(texts: Sequence[str], where: Where = HERE) -> dict[str, float]:
     """The words that count as names in a corpus, each with the share of its uses in lower case, in alphabetical order.
 
     >>> names_of(["Alice saw Bill.", "The bill of Alice"])
     {'alice': 0.0, 'the': 0.0}
     """
-    capital_counts: list[tuple[Hashes, Integers]] = []
-    lower_counts: list[tuple[Hashes, Integers]] = []
-    for table in word_tables(texts):
-        letters = ~table.is_digits_W
-        capital_counts.append(_counted(table.word_W[table.is_capital_W]))
-        lower_counts.append(_counted(table.word_W[letters & ~table.is_capital_W]))
-    capital, upper = _added(capital_counts)
-    lower_words, lower_uses = _added(lower_counts)
+    counts = list(where.texts(texts).map(_case_counts))
+    capital, upper, first = _added([(part["capital"], part["upper"]) for part in counts])
+    lower_words, lower_uses, _ = _added([(part["lower"], part["uses"]) for part in counts])
     place = np.minimum(np.searchsorted(lower_words, capital), max(0, len(lower_words) - 1))
     lower = np.zeros(len(capital), dtype=np.int64)
     if len(lower_words):
         lower = np.where(lower_words[place] == capital, lower_uses[place], 0)
     share = lower / np.maximum(1, lower + upper)
     is_name = share <= LOWER_SHARE
-    spelt = _spelt(texts, capital[is_name])
-    pairs = zip(capital[is_name].tolist(), share[is_name].tolist(), strict=True)
-    return dict(sorted((spelt[word], round(value, 4)) for word, value in pairs if word in spelt))
+    rows = np.cumsum([0, *(int(part["rows"][0]) for part in counts)])
+    row = [part["row"] + before for part, before in zip(counts, rows[:-1], strict=True)]
+    place_in_row = [part["place"] for part in counts]
+    spelt = _spelt(texts, _all(row)[first[is_name]], _all(place_in_row)[first[is_name]])
+    return dict(sorted(zip(spelt, (round(value, 4) for value in share[is_name].tolist()), strict=True)))
+
+
+def _spelt(texts: Sequence[str], row: Integers, place: Integers) -> Iterator[str]:
+    """The folded spelling of the word that stands at each place of each row."""
+    for number, position in zip(row.tolist(), place.tolist(), strict=True):
+        yield words(texts[number])[position]
+
+
+def _all(integers: Sequence[Integers]) -> Integers:
+    return np.concatenate([np.zeros(0, dtype=np.int64), *integers])
+
+
+def _case_counts(texts: Sequence[str]) -> Iterator[Arrays]:
+    """A step: words with a capital, their uses, row and place of the first; words without one, and their uses."""
+    for table in word_tables(texts):
+        capitals = np.flatnonzero(table.is_capital_W)
+        capital, first, upper = np.unique(table.word_W[capitals], return_index=True, return_counts=True)
+        row = np.searchsorted(table.start_R, capitals[first], side="right") - 1
+        lower, uses = _counted(table.word_W[~table.is_digits_W & ~table.is_capital_W])
+        yield {
+            "capital": capital,
+            "upper": upper,
+            "row": row,
+            "place": capitals[first] - table.start_R[row],
+            "lower": lower,
+            "uses": uses,
+            "rows": np.array([table.rows]),
+        }
 
 
 def _counted(words: Hashes) -> tuple[Hashes, Integers]:
@@ -232,34 +258,14 @@ def _counted(words: Hashes) -> tuple[Hashes, Integers]:
     return words[first], np.diff(np.append(first, len(words)))
 
 
-def _added(counts: Sequence[tuple[Hashes, Integers]]) -> tuple[Hashes, Integers]:
-    """The sum of several counts, each sorted by word."""
-    if not counts:
-        return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
-    words = np.concatenate([words for words, _ in counts])
+def _added(counts: Sequence[tuple[Hashes, Integers]]) -> tuple[Hashes, Integers, Integers]:
+    """The sum of several counts, each sorted by word; and where each word stands first in all of them."""
+    words = np.concatenate([np.zeros(0, dtype=np.uint64), *(words for words, _ in counts)])
+    uses = _all([uses for _, uses in counts])
     order = np.argsort(words, kind="stable")
     words = words[order]
     first = np.flatnonzero(np.concatenate([[True], words[1:] != words[:-1]])) if len(words) else order
-    uses = np.concatenate([uses for _, uses in counts])[order]
-    return words[first], np.add.reduceat(uses, first) if len(words) else uses
-
-
-def _spelt(texts: Sequence[str], wanted: Hashes) -> dict[int, str]:
-    """The folded spelling of each hash, read from the first row that has it."""
-    found: dict[int, str] = {}
-    missing, row = np.sort(wanted), 0
-    for table in word_tables(texts):
-        if not len(missing):
-            break
-        hits = np.flatnonzero(table.is_capital_W)
-        hits = hits[is_member(table.word_W[hits], missing)]
-        new, first = np.unique(table.word_W[hits], return_index=True)
-        owner = np.searchsorted(table.start_R, hits[first], side="right") - 1
-        for word, place, local in zip(new.tolist(), hits[first].tolist(), owner.tolist(), strict=True):
-            found[word] = words(texts[row + local])[place - int(table.start_R[local])]
-        missing = missing[~is_member(missing, new)]
-        row += table.rows
-    return found
+    return words[first], np.add.reduceat(uses[order], first) if len(words) else uses, order[first]
 
 
 @cache
