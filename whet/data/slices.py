@@ -15,6 +15,7 @@ from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import Record, prompt_in
 from whet.data.row_texts import RowTexts
+from whet.data.shelf import chosen
 from whet.data.text import FEWEST_PLAIN_WORDS
 from whet.data.words import WordTable, mixed, template_words, word_tables
 
@@ -33,6 +34,7 @@ _RARE_SOURCE = 0.02
 _COMMON_FORM, _MOSTLY = 3, 0.5
 # Of fewer rows nothing can be said to be rare.
 _FEWEST_ROWS = 50
+_WORDS_AT_ONCE = 1 << 20
 
 
 def find_slices(records: Sequence[Record], texts: RowTexts, settings: DataSettings) -> list[tuple[str, str]]:
@@ -46,7 +48,7 @@ def find_slices(records: Sequence[Record], texts: RowTexts, settings: DataSettin
     if settings.long_tail == "auto" and all(slice_ == "all" for slice_ in own):
         rows = [row for row in range(len(records)) if row not in unseen]
         found = [("in_distribution", "")] * len(records)
-        for row, reason in _long_tail([records[row] for row in rows], texts.taken(rows)).items():
+        for row, reason in _long_tail(chosen(records, rows), texts.taken(rows)).items():
             found[rows[row]] = ("long_tail", reason)
     for row, reason in unseen.items():
         if own[row] == "all":
@@ -120,17 +122,33 @@ def _beyond(measure: Floats) -> Floats:
 
 def _mean_rarity(texts: Sequence[str]) -> Floats:
     """The mean inverse document frequency, log(rows / rows with the word), of each row's words; 0 without words."""
-    pieces = [_words_by_row(table) for table in word_tables(texts)]
-    counted = [np.unique(words, return_counts=True) for words, _ in pieces]
-    word, place = np.unique(np.concatenate([words for words, _ in counted]), return_inverse=True)
-    uses = np.bincount(place, weights=np.concatenate([counts for _, counts in counted]))
+    word, uses = _rows_with_each_word(texts)
     rarity = np.log(len(texts) / uses)
     means: list[Floats] = []
-    for words, count_R in pieces:
+    for words, count_R in map(_words_by_row, word_tables(texts)):
         row_W = np.repeat(np.arange(len(count_R)), count_R)
         total = np.bincount(row_W, weights=rarity[np.searchsorted(word, words)], minlength=len(count_R))
         means.append(total / np.maximum(1, count_R))
     return np.concatenate(means)
+
+
+def _rows_with_each_word(texts: Sequence[str]) -> tuple[Hashes, Floats]:
+    """Every word, sorted, and how many rows have it; summed up on the way, so memory holds the different words."""
+    word, uses = np.zeros(0, dtype=np.uint64), np.zeros(0)
+    pending: list[Hashes] = []
+    for words, _ in map(_words_by_row, word_tables(texts)):
+        pending.append(words)
+        if sum(map(len, pending)) > _WORDS_AT_ONCE + len(word):
+            word, uses = _counted_too(word, uses, pending)
+            pending = []
+    return _counted_too(word, uses, pending)
+
+
+def _counted_too(word: Hashes, uses: Floats, more: Sequence[Hashes]) -> tuple[Hashes, Floats]:
+    everything = np.concatenate([word, *more])
+    weights = np.concatenate([uses, np.ones(len(everything) - len(word))])
+    different, place = np.unique(everything, return_inverse=True)
+    return different, np.bincount(place, weights=weights, minlength=len(different))
 
 
 def _words_by_row(table: WordTable) -> tuple[Hashes, Integers]:
