@@ -11,12 +11,17 @@ from whet.core.records import EVALUATION_PURPOSES, TRAINING_PURPOSES, Purpose
 from whet.data.duplicates import RUN, SIMILAR, Found
 from whet.data.overlap import overlaps
 from whet.data.row_texts import RowTexts
+from whet.data.where import HERE, Where
 
 __all__ = ["missed_pairs"]
 
 
 def missed_pairs(
-    texts: RowTexts, purposes: Sequence[Purpose | None], of_row: Sequence[int], views: Mapping[str, Any]
+    texts: RowTexts,
+    purposes: Sequence[Purpose | None],
+    of_row: Sequence[int],
+    views: Mapping[str, Any],
+    where: Where = HERE,
 ) -> Found | None:
     """Held-out and training rows that are near each other and in different clusters; None when there are none.
 
@@ -26,7 +31,7 @@ def missed_pairs(
         return None
     held_out = [row for row, purpose in enumerate(purposes) if purpose in EVALUATION_PURPOSES]
     training = [row for row, purpose in enumerate(purposes) if purpose in TRAINING_PURPOSES]
-    found = overlaps(texts.asked.at(held_out), texts.asked.at(training), SIMILAR, size=RUN)
+    found = overlaps(texts.asked.at(held_out), texts.asked.at(training), SIMILAR, size=RUN, where=where)
     pairs = [
         (*sorted((held_out[first], training[second])), float(score))
         for first, second, score in zip(found.held_out.tolist(), found.row.tolist(), found.jaccard, strict=True)

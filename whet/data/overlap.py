@@ -5,13 +5,15 @@ few are an index, whichever they are; taking those that are rarest in the stream
 Ganti and Kaushik 2006). Each candidate is counted run by run. A Jaccard similarity of c asks for a share of c too.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from whet.data.runs import MEMBER, Lookup, RunSets, bitmaps_of, bits_set, run_hashes, run_sets, sets_of, shared_counts
+from whet.data.where import HERE, Arrays, Where
 from whet.data.words import Hashes, word_tables
 
 __all__ = ["HeldOut", "Overlap", "overlaps", "sample"]
@@ -116,27 +118,36 @@ class HeldOut:
         return np.asarray(bits_set(missing) <= allowed)
 
 
-def overlaps(held_out: Sequence[str], stream: Sequence[str], threshold: float, *, size: int = 3) -> Overlap:
+def overlaps(
+    held_out: Sequence[str], stream: Sequence[str], threshold: float, *, size: int = 3, where: Where = HERE
+) -> Overlap:
     """Every pair of a held-out text and one of `stream` whose sets of runs have a Jaccard similarity of `threshold`.
 
     The proof that nothing held out is nearly trained on: no sampling, no pair missed.
     """
     held = HeldOut(run_sets(held_out, size=size), cover=threshold, sample=sample(stream[:_SAMPLE], size=size))
-    parts: list[Overlap] = []
+    parts = where.texts(stream).map(partial(_overlaps, threshold, size), where.put(held))
+    found: list[Arrays] = []
     first = 0
-    for table in word_tables(stream):
-        found = held.overlaps(*run_hashes(table, size), table.rows)
-        found = found.where(found.jaccard >= threshold - 1e-12)
-        parts.append(replace(found, row=found.row + first))
-        first += table.rows
+    for part in parts:
+        found.append({**part, "row": part["row"] + first})
+        first += int(part["rows"][0])
     none = np.zeros(0, dtype=np.int64)
     return Overlap(
-        row=np.concatenate([none, *(part.row for part in parts)]),
-        held_out=np.concatenate([none, *(part.held_out for part in parts)]),
-        shared=np.concatenate([none, *(part.shared for part in parts)]),
-        cover=np.concatenate([np.zeros(0), *(part.cover for part in parts)]),
-        jaccard=np.concatenate([np.zeros(0), *(part.jaccard for part in parts)]),
+        row=np.concatenate([none, *(part["row"] for part in found)]),
+        held_out=np.concatenate([none, *(part["held_out"] for part in found)]),
+        shared=np.concatenate([none, *(part["shared"] for part in found)]),
+        cover=np.concatenate([np.zeros(0), *(part["cover"] for part in found)]),
+        jaccard=np.concatenate([np.zeros(0), *(part["jaccard"] for part in found)]),
     )
+
+
+def _overlaps(threshold: float, size: int, held: HeldOut, texts: Sequence[str]) -> Iterator[Arrays]:
+    """A step: what some texts of the stream have in common with the held-out ones."""
+    for table in word_tables(texts):
+        found = held.overlaps(*run_hashes(table, size), table.rows)
+        found = found.where(found.jaccard >= threshold - 1e-12)
+        yield asdict(found) | {"rows": np.array([table.rows])}
 
 
 def sample(texts: Sequence[str], *, size: int) -> Hashes:

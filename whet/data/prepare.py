@@ -25,6 +25,7 @@ from whet.core.seeds import seed_for
 from whet.data.assign import Assignment, RowPlace, assign, ranking_seed
 from whet.data.certify import missed_pairs
 from whet.data.clusters import Clusters, join
+from whet.data.distributed import require_ray, working
 from whet.data.duplicates import Found, find
 from whet.data.exclude import excluded_rows
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
@@ -34,6 +35,7 @@ from whet.data.row_texts import RowTexts, row_texts
 from whet.data.shelf import chained, chosen, resliced
 from whet.data.slices import find_slices
 from whet.data.sources import Source, read_sources
+from whet.data.where import Where
 
 __all__ = ["prepare"]
 
@@ -75,15 +77,17 @@ class Corpus:
 def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     """Write `manifest.json`, a Parquet file per purpose and `rejected.jsonl` into `out`; returns the manifest.
 
-    The same rows, settings and seed give the same bytes, whatever the folder. Raises `DataError` when more than
-    `max_rejected_share` of the rows had to be refused; `rejected.jsonl` is written first.
+    The same rows, settings and seed give the same bytes, whatever the folder and wherever the steps run. Raises
+    `DataError` when more than `max_rejected_share` of the rows had to be refused; `rejected.jsonl` is written first.
     """
+    require_ray(settings.workers)
     out.mkdir(parents=True, exist_ok=True)
     (out / "manifest.json").unlink(missing_ok=True)  # an older one must not vouch for new files
     sources = _read(settings, seed=seed)
     _refuse(sources.all, settings, out)
     _require_rankings(sources.preferences)
-    corpus, assigned = _certified(_corpus(sources, settings, seed), settings, seed=seed)
+    with working(settings.workers) as where:
+        corpus, assigned = _certified(_corpus(sources, settings, seed, where), settings, where, seed=seed)
     manifest = {
         "format": FORMAT,
         "seed": seed,
@@ -103,12 +107,12 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     return manifest
 
 
-def _certified(corpus: Corpus, settings: DataSettings, *, seed: int) -> tuple[Corpus, Assignment]:
+def _certified(corpus: Corpus, settings: DataSettings, where: Where, *, seed: int) -> tuple[Corpus, Assignment]:
     """The purposes, once no held-out row is near a training row of another cluster: what was missed is joined."""
     while True:
         assigned = _assigned(corpus, settings, seed=seed)
         purposes = [place.purpose for place in assigned.places]
-        missed = missed_pairs(corpus.texts, purposes, corpus.clusters.of_row, corpus.clusters.views)
+        missed = missed_pairs(corpus.texts, purposes, corpus.clusters.of_row, corpus.clusters.views, where)
         if missed is None:
             return corpus, assigned
         found = (*corpus.found, missed)
@@ -193,7 +197,7 @@ def _rejected_row(row: Rejected) -> dict[str, Any]:
     return asdict(row.origin) | {"field": row.field, "reason": row.reason, "excerpt": row.excerpt}
 
 
-def _corpus(sources: Sources, settings: DataSettings, seed: int) -> Corpus:
+def _corpus(sources: Sources, settings: DataSettings, seed: int, where: Where) -> Corpus:
     """All rows are clustered together: what one purpose asks must not be asked elsewhere, wherever it came from."""
     main = _limited(chained([source.records for source in sources.main]), settings, seed)
     ranked = _limited(chained([source.records for source in sources.preferences]), settings, seed)
@@ -202,7 +206,7 @@ def _corpus(sources: Sources, settings: DataSettings, seed: int) -> Corpus:
     records = chained([main, ranked, *(source.records for _, source in sources.pinned), thinned])
     texts = row_texts(records, settings.group)
     slices = find_slices(records, texts, settings)
-    found = tuple(find(texts, settings))
+    found = tuple(find(texts, settings, where))
     return Corpus(
         records=resliced(records, [slice_ for slice_, _ in slices]),
         slices=tuple(slice_ for slice_, _ in slices),
@@ -329,11 +333,11 @@ class _Listing(Sequence[dict[str, Any]]):
 
 
 def _portable(settings: DataSettings, sources: Sources) -> dict[str, Any]:
-    """The settings without the paths of this machine."""
+    """The settings without the paths of this machine, and without what changes no bit of the result."""
     pinned: dict[str, list[str]] = {}
     for purpose, source in sources.pinned:
         pinned.setdefault(purpose, []).append(source.name)
-    return settings.model_dump(mode="json") | {
+    return settings.model_dump(mode="json", exclude={"workers"}) | {
         "source": [source.name for source in sources.main],
         "preferences": [source.name for source in sources.preferences] or None,
         "pinned": pinned,

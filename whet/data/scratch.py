@@ -49,7 +49,7 @@ def empty(size: int, dtype: Any) -> npt.NDArray[Any]:
     if bytes_needed <= memory_share():
         return np.empty(size, dtype=dtype)
     with nameless_file(bytes_needed) as file:  # the mapping keeps it
-        return np.memmap(file, dtype=dtype, mode="w+", shape=(size,))
+        return np.asarray(np.memmap(file, dtype=dtype, mode="w+", shape=(size,)))
 
 
 class Pile:
@@ -62,6 +62,12 @@ class Pile:
         self._file: IO[bytes] | None = None
         self._end = 0
         self.total = self.largest = 0  # elements in all arrays, and in the largest
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Sent to another process, all arrays go along, those on disk too."""
+        return {"_arrays": list(self), "_places": {}, "_room": 0, "_file": None, "_end": 0} | {
+            name: getattr(self, name) for name in ("total", "largest")
+        }
 
     def __len__(self) -> int:
         return len(self._arrays)
