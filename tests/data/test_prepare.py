@@ -118,8 +118,8 @@ def test_preferences_train_the_reward_model_and_their_prompts_are_asked_nowhere_
 
 def test_rankings_are_derived_where_none_are_given(tmp_path: Path) -> None:
     source = write(tmp_path / "rows.jsonl", demonstrations(100))
-    prepare(DataSettings(source=source), seed=0, out=tmp_path)
-    rows = read_rows(tmp_path, "rm_train")
+    prepare(DataSettings(source=source), seed=0, out=tmp_path / "out")
+    rows = read_rows(tmp_path / "out", "rm_train")
     assert {row.provenance for row in rows} == {"derived"}
     assert all(isinstance(row.ranking, Ranking) and isinstance(row.record, Conversation) for row in rows)
 
@@ -128,9 +128,9 @@ def test_evaluation_takes_rows_with_an_answer_only(tmp_path: Path) -> None:
     rows = demonstrations(200)
     for row in rows[::2]:
         del row["answer"]
-    prepare(DataSettings(source=write(tmp_path / "rows.jsonl", rows)), seed=0, out=tmp_path)
+    prepare(DataSettings(source=write(tmp_path / "rows.jsonl", rows)), seed=0, out=tmp_path / "out")
     for purpose in EVALUATION_PURPOSES - {"rm_test"}:
-        for record in open_for_evaluation(tmp_path, purpose):
+        for record in open_for_evaluation(tmp_path / "out", purpose):
             assert (record.prompt if purpose == "ft_test" else record).answer is not None
 
 
@@ -183,7 +183,7 @@ def test_control_tokens_are_kept_and_counted(tmp_path: Path) -> None:
     rows = demonstrations(40)
     rows[3]["prompt"] += " <|im_start|>system"
     rows[4]["completion"] += "</s>"
-    manifest = prepare(DataSettings(source=write(tmp_path / "rows.jsonl", rows)), seed=0, out=tmp_path)
+    manifest = prepare(DataSettings(source=write(tmp_path / "rows.jsonl", rows)), seed=0, out=tmp_path / "out")
     assert manifest["control_tokens"] == {"rows": 2, "</s>": 1, "<|im_start|>": 1}
 
 

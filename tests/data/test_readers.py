@@ -131,7 +131,7 @@ def test_a_cut_file_is_not_taken_for_a_shorter_one(tmp_path: Path, name: str, pa
         ("rows.csv", b'a,b\n1,2\n"open,3\n4,5\n', "the row that begins in line 3 is no table row"),
         ("rows.csv", b'a,b\n1,"x"y\n', "double the quotes"),
         ("rows.csv", b"caf\xe9,b\n1,2\n", "not UTF-8 (line 1)"),
-        ("rows.csv", b"a,a\n1,2\n", "two columns have the same name"),
+        ("rows.csv", b"a,a\n1,2\n", "two columns are called 'a'"),
         ("rows.csv", b"\n\n", "empty"),
         ("rows.parquet", b"", "not a readable parquet file"),
         ("rows.parquet", parquet(ROWS)[:-100], "not a readable parquet file"),
@@ -257,7 +257,7 @@ def test_two_columns_of_one_name_are_an_error(tmp_path: Path) -> None:
     batch = pa.record_batch([pa.array(["a"]), pa.array(["b"])], names=["prompt", "prompt"])
     with pa.ipc.new_stream(path, batch.schema) as writer:
         writer.write_batch(batch)
-    with pytest.raises(DataError, match="two columns have the same name"):
+    with pytest.raises(DataError, match="two columns are called 'prompt'"):
         list(file_rows(path))
 
 

@@ -96,7 +96,7 @@ def test_the_layout_is_that_of_most_rows_and_others_are_rejected(tmp_path: Path)
         ("rows.json", b"3", "a list of rows was expected"),
         ("rows.csv", b"", "empty"),
         ("rows.csv", "prompt,completion\ncaf\xe9,b\n".encode("latin-1"), "not UTF-8"),
-        ("rows.csv", b"prompt,prompt\na,b\n", "two columns have the same name"),
+        ("rows.csv", b"prompt,prompt\na,b\n", "two columns are called 'prompt'"),
         ("rows.parquet", b"PAR1 nonsense", "not a readable parquet file"),
         ("rows.jsonl", b'{"title": "a", "body": "b"}\n', "no known layout in its columns (body, title)"),
         ("rows.jsonl", b"{broken\n{broken\n", "line 1: not valid JSON"),

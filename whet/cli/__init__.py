@@ -13,10 +13,12 @@ import cyclopts
 
 from whet.cli import data, look, run, start  # noqa: F401  (they add their verbs to the app)
 from whet.cli.app import app, fail
-from whet.core.errors import TrainingStoppedError, WhetError
+from whet.core.errors import RecipeError, TrainingStoppedError, WhetError
+from whet.core.runlog import printable
 
 __all__ = ["app", "main"]
 
+_LONGEST_LINE = 2000
 # What a full or forbidden disk answers; anything else of the operating system's errors is our mistake.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
@@ -31,8 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except TrainingStoppedError as error:
         fail(str(error), 1)
-    except WhetError as error:
+    except RecipeError as error:
         fail(str(error), 2)
+    except WhetError as error:
+        fail(printable(str(error), limit=_LONGEST_LINE).replace("\n", "\\n"), 2)
     except cyclopts.CycloptsError as error:
         fail(f"whet: {str(error).strip()} (see whet --help)", 2)
     except KeyboardInterrupt:

@@ -13,6 +13,21 @@ __all__ = ["Columns", "understand"]
 
 # More words than a column's name has, fewer than a question.
 _WORDS_IN_A_NAME = 5
+# What a field is often called elsewhere, for the advice in an error; nothing is read by these names unasked.
+_CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "prompt": ("question", "instruction", "problem", "query", "input", "user"),
+    "completion": ("response", "output", "answer", "solution", "rationale", "assistant", "reply"),
+    "question": ("problem", "query", "instruction", "prompt"),
+    "answer": ("solution", "rationale", "response", "output", "ground_truth"),
+    "output": ("response", "answer", "solution", "completion"),
+    "input": ("question", "problem", "query"),
+    "target": ("gold", "ground_truth", "correct", "answer"),
+    "chosen": ("preferred", "accepted", "better", "win"),
+    "rejected": ("dispreferred", "not_preferred", "worse", "lose"),
+    "messages": ("conversation", "dialog", "dialogue", "chat"),
+    "text": ("content", "document", "body", "response"),
+}
+_DELIMITERS = {",": "commas (.csv)", "\t": "tabs (.tsv)"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +91,13 @@ def understand(name: str, rows: Sequence[Any], columns: Mapping[str, str], *, is
         place = f", {broken.place}" if broken.place else ""
         raise DataError(f"{name}{place}: {broken.reason}; none of the first {len(rows)} rows can be read")
     if not readable:
-        raise DataError(f"{name}: rows are objects with named columns (got {type(rows[0]).__name__})")
+        first = next(row for row in rows if not isinstance(row, Broken))
+        raise DataError(
+            f"{name}: rows are objects with named columns (got {type(first).__name__}); "
+            'write {"prompt": "...", "completion": "..."}'
+        )
     _require(name, columns, there)
-    raise DataError(_unknown(name, list(readable[0]), present[0]))
+    raise DataError(_unknown(name, list(readable[0]), frozenset().union(*present)))
 
 
 def _require(name: str, columns: Mapping[str, str], there: Set[str]) -> None:
@@ -96,8 +115,38 @@ def _unknown(name: str, columns: list[str], with_values: frozenset[str]) -> str:
             "above it"
         )
     given = ", ".join(sorted(map(_shown, with_values))[:12]) or "none with a value"
+    if len(columns) == 1 and any(mark in columns[0] for mark in ",;\t|"):
+        parted = " or ".join(_DELIMITERS.values())
+        return f"{name}: its first line names one column ({given}); columns are parted by {parted}"
     known = "; ".join(" + ".join(layout.columns) for layout in LAYOUTS)
-    return f"{name}: no known layout in its columns ({given}); known: {known}. Say which column is what in data.columns"
+    advice = ", ".join(f"{field}: {_quoted(column)}" for field, column in _likely(with_values).items())
+    return (
+        f"{name}: no known layout in its columns ({given}); known: {known}. Say which column is what, "
+        f"{'for example' if advice else 'such as'} data.columns: {{{advice or 'prompt: COLUMN, completion: COLUMN'}}}"
+    )
+
+
+def _likely(columns: Set[str]) -> dict[str, str]:
+    """Field -> column of the layout that these columns probably are, by what they are called; empty if none is."""
+    places = ({field: _column_for(field, columns) for field in layout.columns} for layout in LAYOUTS)
+    whole = [place for place in places if None not in place.values() and len(set(place.values())) == len(place)]
+    best = max(whole, key=lambda place: (len(place) > 1, sum(field == place[field] for field in place)), default={})
+    return {field: column for field, column in best.items() if column is not None and column != field}
+
+
+def _column_for(field: str, columns: Set[str]) -> str | None:
+    """The column of that name, in whatever case, or of a name that means the same."""
+    called = {column.strip().casefold().replace(" ", "_"): column for column in sorted(columns, reverse=True)}
+    return field if field in columns else next((called[name] for name in _names_for(field) if name in called), None)
+
+
+def _names_for(field: str) -> tuple[str, ...]:
+    return (field, *_CALLED_ELSEWHERE.get(field, ()))
+
+
+def _quoted(column: str) -> str:
+    """A column's name as YAML takes it for a text."""
+    return column if column.isidentifier() else repr(_shown(column))
 
 
 def _is_a_row(names: Sequence[str]) -> bool:

@@ -1,8 +1,10 @@
 """What a layout is read with: fields of a row as texts, turns and answers, and the reason when they are not."""
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from whet.core.records import Message, Origin, Prompt, Role
@@ -16,6 +18,7 @@ __all__ = [
     "asked_in",
     "finite",
     "last_answer",
+    "optional_text",
     "prompt_of",
     "role_of",
     "system_turn",
@@ -25,8 +28,8 @@ __all__ = [
 ]
 
 Row = Mapping[str, Any]
-# Zero-width characters and the byte order mark, which `str.strip` leaves.
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+# Categories of characters that show nothing: controls, formats (zero width, the byte order mark), spaces, separators.
+_INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 _ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "system",
@@ -73,7 +76,7 @@ def as_text(value: object, field: str, *, may_be_empty: bool = False) -> str:
         raise BadRow(field, "missing or null")
     if not isinstance(value, str):
         raise BadRow(field, f"not text but {type(value).__name__}")
-    if not may_be_empty and not value.strip().strip(_INVISIBLE):
+    if not may_be_empty and not any(unicodedata.category(character) not in _INVISIBLE for character in value):
         raise BadRow(field, "empty")
     try:
         value.encode("utf-8")
@@ -82,9 +85,14 @@ def as_text(value: object, field: str, *, may_be_empty: bool = False) -> str:
     return value
 
 
-def finite(value: object, field: str) -> int | float:
+def optional_text(row: Row, field: str) -> str:
+    """The text in a field of the row, empty when it is absent."""
+    return "" if row.get(field) is None else text_in(row, field, may_be_empty=True)
+
+
+def finite(value: object, field: str) -> int | float | Decimal:
     """The value, when it is a number that is finite as a float."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise BadRow(field, f"not a number but {type(value).__name__}")
     try:
         is_finite = math.isfinite(value)
@@ -97,16 +105,18 @@ def finite(value: object, field: str) -> int | float:
 
 def answer_in(row: Row) -> str | None:
     """The known answer: text or a finite number, whole numbers without a point."""
-    field = "answer" if "answer" in row else "target"
+    field = "answer" if row.get("answer") is not None else "target"
     value = row.get(field)
     if value is None:
         return None
     if isinstance(value, str):
         return as_text(value, field, may_be_empty=True).strip() or None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise BadRow(field, f"not text or a number but {type(value).__name__}")
     number = finite(value, field)
-    return str(int(number)) if number == int(number) else repr(number)
+    if number == int(number):
+        return str(int(number))
+    return f"{number.normalize():f}" if isinstance(number, Decimal) else repr(number)
 
 
 def prompt_of(
@@ -124,8 +134,8 @@ def user_turn(text: str) -> tuple[Message, ...]:
 
 def system_turn(row: Row) -> tuple[Message, ...]:
     """The `system` field as a turn; none when it is absent or empty."""
-    text = row.get("system") or ""
-    return (Message(role="system", content=text),) if as_text(text, "system", may_be_empty=True).strip() else ()
+    text = optional_text(row, "system")
+    return (Message(role="system", content=text),) if text.strip() else ()
 
 
 def role_of(name: object, field: str) -> Role:

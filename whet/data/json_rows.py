@@ -89,6 +89,8 @@ def _json_fault(error: Exception) -> str:
             follows_object = error.doc[error.pos : error.pos + 1] == "{"
             return "two objects on a line" if follows_object else "something follows the object on its line"
         return f"not valid JSON ({error.msg})"
+    if "integer string conversion" in str(error):  # how Python says it, with an advice for programmers
+        return "not valid JSON (a number of more than 4,300 digits)"
     return _TOO_DEEP if isinstance(error, RecursionError) else f"not valid JSON ({error})"
 
 
@@ -116,7 +118,23 @@ def json_rows(path: Path) -> Iterator[Any]:
         raise DataError(f"{path}: {_json_fault(error)}{_line_of(error)}") from error
     if not isinstance(value, dict):
         raise DataError(f"{path}: a list of rows was expected (got {type(value).__name__})")
+    if _holds_columns(value):
+        raise DataError(
+            f"{path}: an object of columns ({', '.join(map(repr, value))[:200]}); write the rows, an object each "
+            '(pandas: to_json(path, orient="records", lines=True))'
+        )
     yield from _rows_inside(text, value)
+
+
+def _holds_columns(value: dict[str, Any]) -> bool:
+    """Whether the object has a list for each column, or a row's place and cell as pandas writes it, and no turns."""
+    cells = list(value.values())
+    if len(cells) < 2:
+        return False
+    if all(isinstance(column, dict) for column in cells):
+        return all(set(column) == set(map(str, range(len(column)))) and column for column in cells)
+    is_list = all(isinstance(column, list) and column for column in cells) and len(set(map(len, cells))) == 1
+    return is_list and not any(isinstance(cell, dict) for column in cells for cell in column)
 
 
 def _rows_inside(text: str, value: dict[str, Any]) -> Iterator[Any]:

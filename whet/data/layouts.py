@@ -5,8 +5,9 @@ LAYOUTS with the columns that mark it.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from whet.core.records import Comparison, Conversation, Message, Origin, Ranking, Record
@@ -19,6 +20,7 @@ from whet.data.fields import (
     asked_in,
     finite,
     last_answer,
+    optional_text,
     prompt_of,
     system_turn,
     text_in,
@@ -65,13 +67,14 @@ def _question_answer(row: Row, origin: Origin, think: bool) -> Record:
     have it; a number that is no text is a prompt with a known answer.
     """
     asked, used = user_turn(text_in(row, "question")), ("question", "answer")
-    if isinstance(row["answer"], int | float):
+    if isinstance(row["answer"], int | float | Decimal):
         return prompt_of(row, asked, origin, ("question",), answer_in(row))
     solution = text_in(row, "answer")
     reasoning, mark, last = solution.rpartition("####")
     if not mark and not _BARE_NUMBER.fullmatch(solution.strip()):
         return Conversation(prompt=prompt_of(row, asked, origin, used, None), completion=solution)
-    answer = last.strip().replace(",", "")
+    answer = last.strip()
+    answer = answer.replace(",", "") if _BARE_NUMBER.fullmatch(answer) else answer
     if not answer:
         raise BadRow("answer", "nothing stands after ####")
     reasoning = _CALCULATOR.sub("", reasoning).strip()
@@ -91,17 +94,21 @@ def _input_target(row: Row, origin: Origin, think: bool) -> Record:
 
 def _instruction(row: Row) -> tuple[Message, ...]:
     """Alpaca's fields: a system text, earlier turns as pairs, the instruction and what it is about."""
-    context = row.get("input") or ""
-    text = text_in(row, "instruction")
-    if as_text(context, "input", may_be_empty=True).strip():
+    context, text = optional_text(row, "input"), text_in(row, "instruction")
+    if context.strip():
         text = f"{text}\n{context}"
-    earlier: list[Message] = []
-    for place, pair in enumerate(row.get("history") or ()):
+    return (*system_turn(row), *_earlier_turns(row.get("history")), *user_turn(text))
+
+
+def _earlier_turns(history: Any) -> Iterator[Message]:
+    if history is not None and not isinstance(history, list):
+        raise BadRow("history", f"not a list of pairs but {type(history).__name__}")
+    for place, pair in enumerate(history or ()):
         if not isinstance(pair, list) or len(pair) != 2:
             raise BadRow(f"history[{place}]", "not a pair of texts")
         asked, said = (as_text(part, f"history[{place}]") for part in pair)
-        earlier += [Message(role="user", content=asked), Message(role="assistant", content=said)]
-    return (*system_turn(row), *earlier, *user_turn(text))
+        yield Message(role="user", content=asked)
+        yield Message(role="assistant", content=said)
 
 
 def _alpaca(row: Row, origin: Origin, think: bool) -> Record:
@@ -109,17 +116,21 @@ def _alpaca(row: Row, origin: Origin, think: bool) -> Record:
     return Conversation(prompt=prompt_of(row, _instruction(row), origin, used, None), completion=text_in(row, "output"))
 
 
-def _conversation(row: Row, turns: tuple[Message, ...], origin: Origin, used: tuple[str, ...]) -> Record:
-    """The last assistant turn is the completion, everything before it the prompt; what follows it is left out."""
+def _conversation(
+    row: Row, turns: tuple[Message, ...], origin: Origin, used: tuple[str, ...]
+) -> Sequence[Record | Skipped]:
+    """The last assistant turn is the completion, everything before it the prompt; what follows it is skipped."""
     last = max((place for place, turn in enumerate(turns) if turn.role == "assistant"), default=-1)
     if not any(turn.role == "user" for turn in turns[: max(last, 0)]):
         raise BadRow(used[0], "no assistant turn after a user's")
-    return Conversation(
+    record = Conversation(
         prompt=prompt_of(row, turns[:last], origin, used, answer_in(row)), completion=turns[last].content
     )
+    behind = len(turns) - last - 1
+    return (record, Skipped(used[0], f"turns behind the last answer: {behind}")) if behind else (record,)
 
 
-def _messages(row: Row, origin: Origin, think: bool) -> Record:
+def _messages(row: Row, origin: Origin, think: bool) -> Sequence[Record | Skipped]:
     return _conversation(row, turns_of(_learned(row["messages"]), "messages"), origin, ("messages",))
 
 
@@ -137,7 +148,7 @@ def _learned(turns: Any) -> Any:
     return turns[: learned[-1] + 1]
 
 
-def _sharegpt(row: Row, origin: Origin, think: bool) -> Record:
+def _sharegpt(row: Row, origin: Origin, think: bool) -> Sequence[Record | Skipped]:
     turns = turns_of(row["conversations"], "conversations")
     return _conversation(row, (*system_turn(row), *turns), origin, ("conversations", "system"))
 
@@ -160,6 +171,8 @@ def _openai_preference(row: Row, origin: Origin, think: bool) -> Record:
 def _preference(row: Row, origin: Origin, think: bool) -> Record:
     used = ("prompt", "question", "instruction", "input", "output", "system", "history", "chosen", "rejected", "margin")
     margin = None if row.get("margin") is None else float(finite(row["margin"], "margin"))
+    if margin is not None and margin < 0:
+        raise BadRow("margin", "below 0, which says that rejected is the better one")
     if isinstance(row["chosen"], list):
         shared, chosen, rejected = _chosen_turns(row)
     else:

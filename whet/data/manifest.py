@@ -184,7 +184,8 @@ def write_edges(data_dir: Path, edges: Sequence[Mapping[str, Any]]) -> Path:
     import pyarrow as pa
 
     fields = {"kind": pa.string(), "first": pa.int64(), "second": pa.int64(), "score": pa.float64()}
-    return _write_table(data_dir / "edges.parquet", edges, pa.schema(fields | {"evidence": pa.string()}))
+    written = (dict(edge, evidence=edge["evidence"].encode("utf-8", "backslashreplace").decode()) for edge in edges)
+    return _write_table(data_dir / "edges.parquet", written, pa.schema(fields | {"evidence": pa.string()}))
 
 
 def _write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: Any) -> Path:

@@ -6,7 +6,8 @@ made one at a time. For what is larger than memory write `.jsonl`.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ from whet.data.lines import Broken, bare_name, in_one_line, lines_of
 __all__ = ["ENDINGS", "file_rows", "is_data_file"]
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
+# Ways to pack a file that are not read.
+_PACKED = (".bz2", ".xz", ".zip", ".lz4", ".7z", ".br", ".lzma")
 _ROWS_AT_ONCE = 1000
 # The csv module's own limit, 131,072 characters, is less than a long chat; none would let an open quote take it all.
 _LONGEST_CELL = 1 << 26
 
 
 def is_data_file(path: Path) -> bool:
-    """Whether the name is that of a file which `file_rows` reads."""
-    return Path(bare_name(path)).suffix.lower() in ENDINGS
+    """Whether the name is that of rows: of a file which `file_rows` reads, or refuses for how it is packed."""
+    return any(Path(name).suffix.lower() in ENDINGS for name in (bare_name(path), _unpacked_name(path)))
+
+
+def _unpacked_name(path: Path) -> str:
+    return path.stem if path.suffix.lower() in _PACKED else path.name
 
 
 def file_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Any]:
@@ -62,7 +69,7 @@ def _table_rows(path: Path, delimiter: str, columns: Mapping[str, str]) -> Itera
     lines = (line.decode("utf-8", "surrogateescape") for line in lines_of(path))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] = []
-    started = 1
+    started, has_rows = 1, False
     try:
         for cells in reader:
             place, started = f"line {started}", reader.line_num + 1
@@ -72,6 +79,7 @@ def _table_rows(path: Path, delimiter: str, columns: Mapping[str, str]) -> Itera
                 header = _header(path, cells, columns)
                 if header == cells:
                     continue
+            has_rows = True
             if len(cells) != len(header):
                 reason = f"{len(cells)} cells for {len(header)} columns"
                 yield Broken(place, reason, _readable(delimiter.join(cells))[:120])
@@ -82,10 +90,20 @@ def _table_rows(path: Path, delimiter: str, columns: Mapping[str, str]) -> Itera
             else:
                 yield {name: cell if cell != "" else None for name, cell in zip(header, cells, strict=True)}
     except csv.Error as error:
-        advice = "double the quotes inside a quoted cell, close each one that is opened"
-        raise DataError(f"{path}: the row that begins in line {started} is no table row ({error}); {advice}") from error
+        raise DataError(f"{path}: {_table_fault(error, started)}") from error
     if not header:
         raise DataError(f"{path}: empty; its first line must name the columns")
+    if not has_rows:
+        names = ", ".join(header)[:80]
+        raise DataError(f"{path}: no rows; its one line was taken for the names of the columns ({names!r})")
+
+
+def _table_fault(error: csv.Error, line: int) -> str:
+    if "new-line character" in str(error):
+        return "its lines end in a carriage return alone; write line feeds"
+    fault = str(error).replace("\t", "a tab")
+    advice = "double the quotes inside a quoted cell, close each one that is opened"
+    return f"the row that begins in line {line} is no table row ({fault}); {advice}"
 
 
 def _header(path: Path, cells: list[str], columns: Mapping[str, str]) -> list[str]:
@@ -97,9 +115,14 @@ def _header(path: Path, cells: list[str], columns: Mapping[str, str]) -> list[st
     is_numbered = cells == [str(place) for place in range(len(cells))]  # as some libraries name nameless columns
     if by_place and not is_numbered and not stated <= set(cells) and not set(columns) <= set(cells):
         return [str(place) for place in range(1, len(cells) + 1)]
-    if len(set(cells)) != len(cells):
-        raise DataError(f"{path}: two columns have the same name in its first line; it must name them all differently")
+    _refuse_twins(path, cells)
     return cells
+
+
+def _refuse_twins(path: Path, names: Sequence[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: two columns are called {twice!r}; each needs a name of its own")
 
 
 def _is_utf8(text: str) -> bool:
@@ -118,9 +141,7 @@ def _columnar_rows(path: Path, ending: str) -> Iterator[Any]:
 
     try:
         for batch in _batches(path, ending):
-            names = batch.schema.names
-            if len(set(names)) != len(names):
-                raise DataError(f"{path}: two columns have the same name")
+            _refuse_twins(path, batch.schema.names)
             if ending == ".arrow":
                 _refuse_damaged(batch)
             for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
@@ -134,7 +155,7 @@ def _batches(path: Path, ending: str) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     if ending == ".parquet":
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield from file.iter_batches(batch_size=_ROWS_AT_ONCE)
         return
     with pa.memory_map(str(path)) as stream:

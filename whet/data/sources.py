@@ -12,6 +12,7 @@ from whet.core.errors import DataError, did_you_mean
 from whet.core.files import file_sha256
 from whet.core.recipe import DataSettings
 from whet.core.records import Origin, Record, Rejected
+from whet.core.runlog import printable
 from whet.data.arithmetic import arithmetic_rows
 from whet.data.columns import Columns, understand
 from whet.data.layouts import BadRow, Layout, Skipped, read_row
@@ -74,20 +75,26 @@ def read_sources(name: str, settings: DataSettings, *, seed: int) -> list[Source
 
     `settings.config` and `.split` choose within hub data sets and folders.
     """
+    if not name.strip():
+        raise DataError("data.source: a source has no name; give a file, a folder or a hub id")
     if name == _EMBEDDED:
         return [_understood(_EMBEDDED, None, arithmetic_rows(settings.arithmetic, seed=seed), settings)]
     if name.startswith("whet:"):
         raise DataError(f"data source {name!r} is not embedded{did_you_mean(name, [_EMBEDDED])}")
-    path = Path(name).expanduser()
+    if "://" in name:
+        raise DataError(f"{name}: addresses are not read; fetch the file, or give the hub id of its data set")
     try:
+        path = Path(name).expanduser()
         if path.is_file():
             return [_file_source(path.name, path, settings)]
         if path.is_dir():
             return _folder_sources(path, settings)
-        if path.exists():
-            raise DataError(f"{name}: neither a file nor a folder")
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read ({error.strerror or error})") from error
+        if path.exists() or path.is_symlink():
+            what = "neither a file nor a folder" if path.exists() else "a link that leads nowhere"
+            raise DataError(f"{name}: {what}")
+    except (OSError, RuntimeError) as error:  # a home folder that nobody has
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"{name}: cannot be read ({reason})") from error
     if name.startswith((".", "/", "~")) or path.suffix in (*ENDINGS, *COMPRESSIONS) or name.count("/") > 1:
         near = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"{name}: no such file{did_you_mean(path.name, near)}")
@@ -100,8 +107,9 @@ def stream_file(path: Path, settings: DataSettings) -> Iterator[Record | Rejecte
 
     What is left out of conversation trees is not among them; a `.json` list's text is held whole.
     """
-    rows, columns = _with_columns(path.name, file_rows(path, settings.columns), settings)
-    for read in _read(path.name, columns, rows, settings):
+    name = _shown(path.name)
+    rows, columns = _with_columns(name, file_rows(path, settings.columns), settings)
+    for read in _read(name, columns, rows, settings):
         yield from read.records
         if read.rejected is not None:
             yield read.rejected
@@ -117,7 +125,12 @@ class _RowRead:
 
 
 def _file_source(name: str, path: Path, settings: DataSettings) -> Source:
-    return _understood(name, file_sha256(path), file_rows(path, settings.columns), settings)
+    return _understood(_shown(name), file_sha256(path), file_rows(path, settings.columns), settings)
+
+
+def _shown(name: str) -> str:
+    """A file's name as text that can be written and printed; names are bytes, with line ends and worse in them."""
+    return printable(name).replace("\n", "\\n")
 
 
 def _with_columns(name: str, rows: Iterator[Any], settings: DataSettings) -> tuple[Iterator[Any], Columns]:
@@ -178,7 +191,9 @@ def _understood(name: str, sha256: str | None, rows: Iterator[Any], settings: Da
 
 def _folder_sources(path: Path, settings: DataSettings) -> list[Source]:
     """A folder that `datasets` saved, a data set in the hub's layout (with its card), or simply data files."""
-    name = path.resolve().name
+    name = _shown(path.resolve().name)
+    if (path / "manifest.json").is_file() and (path / "ft_train.parquet").is_file():
+        raise DataError(f"{path}: was prepared by whet; give the files that its rows came from")
     if was_saved(path):
         return [_understood(name, None, loaded_rows(str(path), settings, from_disk=True), settings)]
     if settings.config is not None or has_hub_card(path):
@@ -186,12 +201,15 @@ def _folder_sources(path: Path, settings: DataSettings) -> list[Source]:
     files = sorted(
         file
         for file in path.rglob("*")
-        if file.is_file()
-        and is_data_file(file)
+        if is_data_file(file)
+        and not file.is_dir()
         and file.name not in _METADATA
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
     chosen = [file for file in files if settings.split in _name_parts(file, path)] or files
+    unreadable = next((file for file in chosen if not file.is_file()), None)
+    if unreadable is not None:
+        raise DataError(f"{unreadable}: neither a file nor a folder; take it out of {path}")
     if not chosen:
         raise DataError(f"{path}: no data file in this folder; known endings: {', '.join(ENDINGS)}")
     return [_file_source(file.relative_to(path).as_posix(), file, settings) for file in chosen]

@@ -62,6 +62,8 @@ def _labels(records: Sequence[Record], column: str) -> list[str]:
     known = [value for value in values if value is not None]
     if not known:
         names = sorted({name for record in records for name in prompt_in(record).columns})
+        if column in names:
+            raise DataError(f"data.stratify: column {column!r} is empty in every row; take it out")
         raise DataError(
             f"data.stratify: no row has a column {column!r}{did_you_mean(column, [*names, 'length'])}; "
             f"there are: {', '.join([*names, 'length'])}"

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
@@ -81,10 +82,16 @@ def time_of(value: Any) -> tuple[Literal["number", "date"], float] | None:
                 return None
     if isinstance(value, date):
         moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        try:
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except OverflowError:  # the first day of the year 1, east of Greenwich
+            return None
         return "date", (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return "number", float(value)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        try:
+            return ("number", float(value)) if math.isfinite(value) else None
+        except OverflowError:
+            return None
     return None
 
 
