@@ -30,6 +30,7 @@ from whet.data.duplicates import Found, find
 from whet.data.exclude import excluded_rows
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
 from whet.data.mixing import THINNED, mix
+from whet.data.out_folder import make_ready
 from whet.data.rankings import has_own_ranking, ranking_of, without_ranking
 from whet.data.row_texts import RowTexts, row_texts
 from whet.data.shelf import chained, chosen, resliced
@@ -81,9 +82,10 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     `DataError` when more than `max_rejected_share` of the rows had to be refused; `rejected.jsonl` is written first.
     """
     require_ray(settings.workers)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "manifest.json").unlink(missing_ok=True)  # an older one must not vouch for new files
+    names = (settings.source,) if isinstance(settings.source, str) else settings.source
+    make_ready(out, (*names, settings.preferences or "", *settings.pinned.values()))
     sources = _read(settings, seed=seed)
+    (out / "manifest.json").unlink(missing_ok=True)  # an older one must not vouch for new files
     _refuse(sources.all, settings, out)
     _require_rankings(sources.preferences)
     with working(settings.workers) as where:
@@ -172,14 +174,14 @@ def _refuse(sources: Sequence[Source], settings: DataSettings, out: Path) -> Non
     skipped = [row for source in sources for row in source.skipped]
     write_json_lines(out / "rejected.jsonl", map(_rejected_row, (*rejected, *skipped)))
     total = sum(source.rows for source in sources)
-    if not any(source.records for source in sources):
-        raise DataError(f"none of {total} rows can be used; the reasons stand in {out / 'rejected.jsonl'}")
-    if len(rejected) > settings.max_rejected_share * total:
-        first = rejected[0]
+    is_empty = not any(source.records for source in sources)
+    if is_empty or len(rejected) > settings.max_rejected_share * total:
+        first = (*rejected, *skipped)[0]
+        limit = f"{len(rejected)} of {total} rows were refused, more than data.max_rejected_share = "
         raise DataError(
-            f"{len(rejected)} of {total} rows were refused, more than data.max_rejected_share = "
-            f"{settings.max_rejected_share:g}; the first: {first.origin.source}, row {first.origin.row}"
-            f"{f', field {first.field}' if first.field else ''}: {first.reason}. All of them: {out / 'rejected.jsonl'}"
+            f"{f'none of {total} rows can be used' if is_empty else f'{limit}{settings.max_rejected_share:g}'}; the "
+            f"first: {first.origin.source}, row {first.origin.row}{f', field {first.field}' if first.field else ''}: "
+            f"{first.reason}. All of them: {out / 'rejected.jsonl'}"
         )
 
 
