@@ -12,7 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from whet.core.recipe import DataSettings
+from whet.data.embed import encoded_pairs
 from whet.data.near import Capped, Pairs, similar_pairs, similar_sets
+from whet.data.paraphrase import rephrased_pairs
 from whet.data.row_texts import RowTexts
 from whet.data.runs import Integers, run_hashes, run_part, run_parts, sets_in
 from whet.data.text import FEWEST_PLAIN_WORDS, Masker, canonical
@@ -157,22 +159,15 @@ def masked_runs(tables: Iterable[WordTable], names: Hashes) -> Iterator[tuple[In
 
 def paraphrase(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
     """The same question in other words, by rare words and numbers or by a sentence encoder; see `data.paraphrase`."""
-    import importlib.util
-
-    if importlib.util.find_spec("whet.data.paraphrase") is None:
-        return Found(kind="paraphrase", pairs=[], evidence=lambda _first, _second, _score: "", method="off")
-    from whet.data.paraphrase import rephrased_pairs
-
-    texts = rows.asked
     if settings.paraphrase == "off":
         return Found(kind="paraphrase", pairs=[], evidence=lambda _first, _second, _score: "", method="off")
     if settings.paraphrase == "words":
-        pairs = rephrased_pairs(texts)
+        pairs = rephrased_pairs(rows.asked)
     else:
-        from whet.data.embed import rephrased_pairs as encoded_pairs
-
-        pairs = encoded_pairs(texts, settings.paraphrase)
-    return _similar("paraphrase", pairs, lambda score: f"similarity {score:.2f}")
+        pairs = encoded_pairs(rows.asked, settings.paraphrase)
+    return _similar(
+        "paraphrase", pairs, lambda score: f"other words and the same numbers, or no third so near: {score:.2f}"
+    )
 
 
 def _similar(kind: str, pairs: Pairs, told: Callable[[float], str]) -> Found:
