@@ -16,6 +16,7 @@ from whet.flags import split_words
 
 __all__ = [
     "PLAIN",
+    "AtLeastOne",
     "Json",
     "Quiet",
     "RunOptions",
@@ -32,6 +33,7 @@ __all__ = [
 Settings = Annotated[str, cyclopts.Parameter(allow_leading_hyphen=True, show=False)]
 Quiet = Annotated[bool, cyclopts.Parameter(negative="", help="say nothing but errors and the result")]
 Json = Annotated[bool, cyclopts.Parameter(name="--json", negative="", help="print the result as JSON")]
+AtLeastOne = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))]
 StageName = Literal["base", "sft", "rl"]
 
 

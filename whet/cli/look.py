@@ -7,12 +7,9 @@ from typing import Annotated
 
 import cyclopts
 
-from whet.cli.app import Json, Quiet, StageName, app, existing_run, tokens_app
+from whet.cli.app import AtLeastOne, Json, Quiet, StageName, app, existing_run, tokens_app
 
 __all__ = ["chat", "compare", "rollouts", "score", "tokens_compare", "tokens_view"]
-
-
-AtLeastOne = Annotated[int, cyclopts.Parameter(validator=cyclopts.validators.Number(gte=1))]
 
 
 @app.command

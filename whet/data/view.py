@@ -1,41 +1,42 @@
-"""Looking at prepared data: rows, clusters side by side with the difference marked, and where a text went."""
+"""Looking at prepared data: rows, clusters and pairs with the difference marked, what was left out and refused."""
 
-import difflib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any
 
+from whet.core.difference import Piece, differences
 from whet.core.errors import DataError, did_you_mean
-from whet.core.records import PURPOSES, Comparison, Conversation, Message, Origin, Prompt, Ranking, prompt_in
-from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
-from whet.data.row_texts import asked, row_texts
-from whet.data.text import FEWEST_PLAIN_WORDS, Masker, shingles
-from whet.data.words import names_of
+from whet.core.files import read_json_lines
+from whet.core.records import PURPOSES, Comparison, Conversation, Ranking, prompt_in
+from whet.data.manifest import UNUSED, StoredRow, read_edges, read_manifest, read_rows
 
-__all__ = ["Found", "Piece", "RowView", "as_text", "cluster_view", "purpose_view", "trace"]
+__all__ = [
+    "ClusterView",
+    "EdgeView",
+    "PairView",
+    "Prepared",
+    "RowView",
+    "cluster_view",
+    "pair_views",
+    "purpose_view",
+    "rejected_rows",
+    "unused_views",
+]
 
-FoundBy = Literal["id", "exact", "template", "near"]
-_KINDS: tuple[FoundBy, ...] = get_args(FoundBy)
-_ID = re.compile(r"[0-9a-f]{16}")
-_SPACES = re.compile(r"(\s+)")
-# A near copy shares at least this share of its runs of three words.
-_NEAR = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A stretch of a text; `is_changed` says that the row it is compared with reads otherwise here."""
-
-    text: str
-    is_changed: bool
+Pieces = tuple[Piece, ...]
+# An id may be given by so many of its first digits.
+FEWEST_DIGITS = 6
+_SUGGESTED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowView:
-    """A row as it is shown. `prompt` is in pieces when the row is compared with the first of its cluster."""
+    """A row as it is shown. Its texts are in pieces, of which those are marked that a row beside it reads otherwise.
+
+    `purpose` is None for a row that serves none; `completions` are the best first.
+    """
 
     id: str
     source: str
@@ -44,126 +45,211 @@ class RowView:
     purpose: str | None
     reason: str
     slice: str
-    prompt: tuple[Piece, ...]
-    completions: tuple[str, ...]
+    prompt: Pieces
+    completions: tuple[Pieces, ...]
     answer: str | None
+    prompt_id: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, the texts whole."""
+        texts = {"prompt": joined(self.prompt), "completions": [joined(text) for text in self.completions]}
+        return {name: getattr(self, name) for name in self.__slots__} | texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A row that an id or a text led to: `Found(view=..., kind="near", score=0.83)`."""
+class EdgeView:
+    """Why two rows belong together: `EdgeView(kind="near", score=0.83, evidence="0.83 of their runs of 3 words", ...)`.
 
-    view: RowView
-    kind: FoundBy
+    `first` and `second` are places in the manifest's list of rows.
+    """
+
+    kind: str
+    first: int
+    second: int
     score: float
+    evidence: str
 
 
-def as_text(view: RowView, *, mark: Callable[[str], str] = "[{}]".format) -> str:
-    """A row for the terminal: what is changed goes through `mark`; control characters become a replacement mark."""
-    asking = "".join(mark(_clean(piece.text)) if piece.is_changed else _clean(piece.text) for piece in view.prompt)
-    lines = [
-        f"{view.id}  {_clean(view.source)} row {view.row}  {view.purpose or UNUSED}: {_clean(view.reason)}",
-        f"  prompt      {asking}",
-        *(f"  completion  {_clean(text)}" for text in view.completions),
-    ]
-    if view.answer is not None:
-        lines.append(f"  answer      {_clean(view.answer)}")
-    return "\n".join(lines)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairView:
+    """Two rows that an edge joins, each marked against the other."""
+
+    edge: EdgeView
+    first: RowView
+    second: RowView
+
+    def as_json(self) -> dict[str, Any]:
+        edge = asdict(self.edge)
+        return {name: edge[name] for name in ("kind", "score", "evidence")} | {
+            "first": self.first.as_json(),
+            "second": self.second.as_json(),
+        }
 
 
-def _clean(text: str) -> str:
-    """Row text is a stranger's: no escape sequence of it may reach a terminal."""
-    return "".join(mark if mark.isprintable() or mark in "\n\t" else "\ufffd" for mark in text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterView:
+    """A cluster's rows, those after the first marked against it, and for each row the edge that tied it to others."""
+
+    id: str
+    size: int
+    rows: tuple[RowView, ...]
+    edges: tuple[EdgeView | None, ...]
+
+
+def joined(pieces: Iterable[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+class Prepared:
+    """A prepared folder: the manifest read at once, rows and edges when they are asked for."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.manifest = read_manifest(data_dir)
+        self.rows: list[dict[str, Any]] = self.manifest["rows"]
+
+    def views(self, places: Sequence[int]) -> list[RowView]:
+        """The rows at these places of the manifest's list, read from their files."""
+        wanted: dict[str, set[str]] = {}
+        for place in places:
+            wanted.setdefault(self.rows[place]["purpose"] or UNUSED, set()).add(self.rows[place]["id"])
+        found: dict[tuple[str, int, str], StoredRow] = {}
+        for name, ids in wanted.items():
+            for stored in read_rows(self.data_dir, name, ids=ids):
+                origin = prompt_in(stored.record).origin
+                found[origin.source, origin.row, stored.id] = stored
+        return [self._view(self.rows[place], found) for place in places]
+
+    def _view(self, entry: dict[str, Any], found: dict[tuple[str, int, str], StoredRow]) -> RowView:
+        stored = found.get((entry["source"], entry["row"], entry["id"]))
+        if stored is None:
+            raise DataError(
+                f"{self.data_dir}: {entry['source']} row {entry['row']} is not in its file as the manifest says; "
+                f"prove the folder with: whet data check {self.data_dir}"
+            )
+        prompt = prompt_in(stored.record)
+        return RowView(
+            id=stored.id,
+            source=prompt.origin.source,
+            row=prompt.origin.row,
+            cluster=stored.cluster,
+            purpose=entry["purpose"],
+            reason=entry["reason"],
+            slice=prompt.slice,
+            prompt=_unmarked(prompt.text),
+            completions=tuple(map(_unmarked, _completions(stored))),
+            answer=prompt.answer,
+            prompt_id=prompt.id,
+        )
+
+    @cached_property
+    def edges(self) -> list[EdgeView]:
+        """What joined the clusters."""
+        return [EdgeView(**edge) for edge in read_edges(self.data_dir)]
+
+    def cluster(self, cluster: str) -> str:
+        """The cluster's whole id, from it or from its first digits; what it is not is told with the largest ones."""
+        ids: set[str] = {row["cluster"] for row in self.rows if row["cluster"].startswith(cluster)}
+        if cluster in ids:
+            return cluster
+        if len(ids) == 1 and len(cluster) >= FEWEST_DIGITS:
+            return ids.pop()
+        largest = [f"{entry['cluster']} ({entry['rows']} rows)" for entry in self.manifest["clusters"]["the largest"]]
+        known = f"; the largest are {', '.join(largest[:_SUGGESTED])}" if largest else "; no cluster has two rows"
+        if len(ids) > 1:
+            raise DataError(
+                f"{self.data_dir}: {len(ids)} clusters begin with {cluster!r}; give its 16 digits, or more of them"
+            )
+        raise DataError(f"{self.data_dir}: no cluster {cluster!r}{known}")
 
 
 def purpose_view(data_dir: Path, purpose: str, *, count: int) -> list[RowView]:
     """The first `count` rows of a purpose, or of `unused`."""
     if purpose not in (*PURPOSES, UNUSED):
         raise DataError(f"no purpose {purpose!r}{did_you_mean(purpose, (*PURPOSES, UNUSED))}")
-    reasons = _reasons(data_dir)
-    return [_view(row, purpose, reasons) for row in islice(read_rows(data_dir, purpose), count)]
+    prepared = Prepared(data_dir)
+    wanted = None if purpose == UNUSED else purpose
+    return prepared.views([place for place, row in enumerate(prepared.rows) if row["purpose"] == wanted][:count])
 
 
-def cluster_view(data_dir: Path, cluster: str) -> list[RowView]:
-    """All rows of a cluster, wherever they are, each compared word by word with the first."""
-    reasons = _reasons(data_dir)
-    rows = [(name, row) for name, row in _all_rows(data_dir) if row.cluster == cluster]
-    if not rows:
-        raise DataError(f"{data_dir}: no cluster {cluster!r}; the manifest lists each row's cluster")
-    rows.sort(key=lambda pair: (pair[1].id != cluster, pair[0], prompt_in(pair[1].record).origin.row))
-    first = prompt_in(rows[0][1].record).text
-    return [
-        _view(row, name, reasons, prompt=_marked(first, prompt_in(row.record).text) if place else None)
-        for place, (name, row) in enumerate(rows)
-    ]
+def unused_views(data_dir: Path, *, count: int) -> dict[str, tuple[int, list[RowView]]]:
+    """For each reason why rows serve nothing, the most frequent first: how many they are, and the first `count`."""
+    prepared = Prepared(data_dir)
+    reasons = sorted(prepared.manifest["unused"]["reasons"], key=len, reverse=True)
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(prepared.rows):
+        if row["purpose"] is None:
+            reason = next((reason for reason in reasons if row["reason"].startswith(reason)), row["reason"])
+            places.setdefault(reason, []).append(place)
+    order = sorted(places, key=lambda reason: (-len(places[reason]), reason))
+    shown = iter(prepared.views([place for reason in order for place in places[reason][:count]]))
+    return {reason: (len(places[reason]), [next(shown) for _ in places[reason][:count]]) for reason in order}
 
 
-def trace(data_dir: Path, wanted: str, *, count: int = 5) -> list[Found]:
-    """Where a row or its near copies went: by the id of a row, prompt or cluster, or by text, the nearest first.
+def cluster_view(data_dir: Path, cluster: str, *, count: int | None = None) -> ClusterView:
+    """The rows of a cluster, at most `count`, wherever they are, each compared word by word with the first."""
+    prepared = Prepared(data_dir)
+    id_ = prepared.cluster(cluster)
+    places = [place for place, row in enumerate(prepared.rows) if row["cluster"] == id_]
+    places.sort(key=lambda place: (prepared.rows[place]["id"] != id_, place))
+    shown = places[:count]
+    first, *others = prepared.views(shown)
+    pairs = [marked(first, other) for other in others]
+    by_second: dict[int, EdgeView] = {}
+    by_first: dict[int, EdgeView] = {}
+    for edge in prepared.edges:
+        by_second.setdefault(edge.second, edge)
+        by_first.setdefault(edge.first, edge)
+    # Of two rows each is marked against the other; of several the first is what the others are compared with.
+    rows = pairs[0] if len(places) == 2 and pairs else (first, *(other for _, other in pairs))
+    edges = (None, *(by_second.get(place) or by_first.get(place) for place in shown[1:]))
+    return ClusterView(id=id_, size=len(places), rows=tuple(rows), edges=edges)
 
-    A text is compared with every prompt: the same but for appearance, the same but for names and numbers, or at least
-    half of the runs of three words in common (Jaccard).
+
+def pair_views(data_dir: Path, kind: str, *, count: int, strongest: bool = False) -> tuple[int, list[PairView]]:
+    """How many edges of a kind there are, and `count` of them as pairs of rows: the weakest first, or the strongest.
+
+    Kind `all` is every kind. Only the edges that joined two clusters are recorded, n - 1 for a cluster of n rows.
     """
-    rows = list(_all_rows(data_dir))
-    reasons = _reasons(data_dir)
-    id_ = wanted.strip()
-    if _ID.fullmatch(id_):
-        named = [pair for pair in rows if id_ in (pair[1].id, prompt_in(pair[1].record).id, pair[1].cluster)]
-        return [Found(view=_view(row, name, reasons), kind="id", score=1.0) for name, row in named]
-    similar = _similar(wanted, [row for _, row in rows])
-    return [
-        Found(view=_view(rows[place][1], rows[place][0], reasons), kind=kind, score=score)
-        for kind, score, place in similar[:count]
-    ]
+    prepared = Prepared(data_dir)
+    kinds = tuple(prepared.manifest["views"])
+    if kind not in (*kinds, "all"):
+        raise DataError(f"no pairs of kind {kind!r}{did_you_mean(kind, (*kinds, 'all'))}")
+    edges = [edge for edge in prepared.edges if kind in (edge.kind, "all")]
+    edges.sort(key=lambda edge: -edge.score if strongest else edge.score)
+    shown = edges[:count]
+    rows = prepared.views([place for edge in shown for place in (edge.first, edge.second)])
+    pairs = []
+    for edge, first, second in zip(shown, rows[::2], rows[1::2], strict=True):
+        left, right = marked(first, second)
+        pairs.append(PairView(edge=edge, first=left, second=right))
+    return len(edges), pairs
 
 
-def _similar(wanted: str, rows: Sequence[StoredRow]) -> list[tuple[FoundBy, float, int]]:
-    """Kind, score and place of every row that is like the text, the likest first."""
-    query = Prompt(messages=(Message(role="user", content=wanted),), origin=Origin(source="query", row=0))
-    texts = row_texts([*(row.record for row in rows), query])
-    masker = Masker(names_of(texts.asked[:-1]))
-    wanted_key = texts.prompt[-1]
-    form, plain_words = masker.form(wanted)
-    runs = set(shingles(wanted, 3))
-    found: list[tuple[FoundBy, float, int]] = []
-    for place, row in enumerate(rows):
-        others = set(shingles(asked(row.record), 3))
-        shared = len(runs & others) / max(1, len(runs | others))
-        if wanted_key in (texts.prompt[place], texts.completion[place]):
-            found.append(("exact", 1.0, place))
-        elif plain_words >= FEWEST_PLAIN_WORDS and form == masker.form(texts.asked[place])[0]:
-            found.append(("template", shared, place))
-        elif shared >= _NEAR:
-            found.append(("near", shared, place))
-    return sorted(found, key=lambda entry: (_KINDS.index(entry[0]), -entry[1], entry[2]))
+def rejected_rows(data_dir: Path, *, count: int | None = None) -> tuple[int, list[dict[str, Any]]]:
+    """How many rows were refused or skipped, and the first `count`: `source`, `row`, `field`, `reason`, `excerpt`."""
+    read_manifest(data_dir)
+    path = data_dir / "rejected.jsonl"
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; prepare the data again")
+    rows = list(read_json_lines(path))
+    return len(rows), rows[:count]
 
 
-def _all_rows(data_dir: Path) -> Iterator[tuple[str, StoredRow]]:
-    for name in (*PURPOSES, UNUSED):
-        for row in read_rows(data_dir, name):
-            yield name, row
-
-
-def _reasons(data_dir: Path) -> dict[tuple[str, int], str]:
-    return {(row["source"], row["row"]): row["reason"] for row in read_manifest(data_dir)["rows"]}
-
-
-def _view(
-    row: StoredRow, name: str, reasons: Mapping[tuple[str, int], str], *, prompt: tuple[Piece, ...] | None = None
-) -> RowView:
-    asking = prompt_in(row.record)
-    return RowView(
-        id=row.id,
-        source=asking.origin.source,
-        row=asking.origin.row,
-        cluster=row.cluster,
-        purpose=None if name == UNUSED else name,
-        reason=reasons.get((asking.origin.source, asking.origin.row), "not in the manifest"),
-        slice=asking.slice,
-        prompt=prompt if prompt is not None else (Piece(text=asking.text, is_changed=False),),
-        completions=_completions(row),
-        answer=asking.answer,
+def marked(first: RowView, second: RowView) -> tuple[RowView, RowView]:
+    """Both rows with what differs marked: their prompts, and completion by completion as far as both have one."""
+    before, after = differences(joined(first.prompt), joined(second.prompt))
+    left, right = list(first.completions), list(second.completions)
+    for place in range(min(len(left), len(right))):
+        left[place], right[place] = differences(joined(left[place]), joined(right[place]))
+    return (
+        replace(first, prompt=before, completions=tuple(left)),
+        replace(second, prompt=after, completions=tuple(right)),
     )
+
+
+def _unmarked(text: str) -> Pieces:
+    return (Piece(text=text, is_changed=False),)
 
 
 def _completions(row: StoredRow) -> tuple[str, ...]:
@@ -179,13 +265,3 @@ def _completions(row: StoredRow) -> tuple[str, ...]:
             return tuple(record.completions[place] for place in order)
         case _:
             return ()
-
-
-def _marked(first: str, other: str) -> tuple[Piece, ...]:
-    """The other text in pieces; changed are the words that the first text does not have there."""
-    before, after = _SPACES.split(first), _SPACES.split(other)
-    pieces = []
-    for operation, _, _, start, end in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
-        if start < end:
-            pieces.append(Piece(text="".join(after[start:end]), is_changed=operation != "equal"))
-    return tuple(pieces)

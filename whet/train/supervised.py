@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from torch import Tensor, nn
 
 from whet.core.errors import TrainingStoppedError
+from whet.core.order import rows_of_step
 from whet.core.recipe import RewardModelSettings, SftSettings
 from whet.core.runlog import MetricsLog, Progress
-from whet.core.seeds import seed_for
 from whet.train.checkpoint import Checkpoints
 from whet.train.guards import NonFiniteGuard, require_finite_weights
 from whet.train.schedule import learning_rate_at
@@ -67,17 +66,6 @@ class _Standing:
     best_validation_loss: float | None = None
     skipped_steps: int = 0
     skipped_in_a_row: int = 0
-
-
-def rows_of_step(step: int, *, examples: int, batch_size: int, seed: int) -> list[int]:
-    """Which examples step `step` (from 0) trains on: each epoch its own permutation, its last batch perhaps smaller.
-
-    A pure function of its arguments, so a resume at any step, the first of an epoch too, needs no loader state.
-    """
-    per_epoch = math.ceil(examples / batch_size)
-    epoch, place = divmod(step, per_epoch)
-    order = np.random.default_rng(seed_for(seed, "order", epoch)).permutation(examples)
-    return [int(row) for row in order[place * batch_size : (place + 1) * batch_size]]
 
 
 class _Training:
