@@ -93,7 +93,7 @@ class SizeSettings(Section):
             return self
         if any(value != int(value) for value in values):
             raise ValueError(
-                f"must be either whole numbers of rows or ratios with a sum of at most 1 (got a sum of {sum(values):g}); "
+                f"must be either whole numbers of rows or ratios with a sum of at most 1 (got a sum of {sum(values):.9g}); "
                 "a size that is not given keeps its ratio, so give all eight numbers of rows"
             )
         return self

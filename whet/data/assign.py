@@ -1,5 +1,6 @@
 """Which purposes the clusters go to, and therefore where each row goes and why."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from whet.core.errors import DataError
+from whet.core.errors import DataError, did_you_mean
 from whet.core.recipe import DataSettings
 from whet.core.records import PURPOSES, Purpose, Record, prompt_in
 from whet.core.seeds import seed_for
@@ -84,6 +85,8 @@ def assign(
     """
     if earlier is None and settings.earlier is not None:
         earlier = earlier_purposes(Path(settings.earlier).expanduser())
+    if settings.group is not None:
+        _require_column(records, settings.group)
     of_row = np.asarray(clusters.of_row, dtype=np.int64)
     is_first = of_row == np.arange(len(of_row))
     first_C, cluster_R = np.flatnonzero(is_first), (np.cumsum(is_first) - 1)[of_row]
@@ -116,6 +119,12 @@ def assign(
     )
     placement = place(table, needs, seed=seed)
     places = tuple(_places(records, clusters.joins, rows, placement))
+    if all(place.purpose is None for place in places):
+        reasons = Counter(place.category for place in places).most_common(3)
+        why = ", ".join(f"{category}: {count}" for category, count in reasons)
+        raise DataError(
+            f"none of {len(places)} rows has a purpose ({why}); look at data.sizes and at what keeps rows out"
+        )
     report = _report(rows, placement, places) | time
     if settings.stratify:
         columns = {"columns": list(settings.stratify)}
@@ -123,6 +132,15 @@ def assign(
     if earlier is not None:
         report["earlier"] |= {"not here": len(known.keys() - set(texts.id))}
     return Assignment(places=places, requested=needs.requested, report=report)
+
+
+def _require_column(records: Sequence[Record], column: str) -> None:
+    """`DataError` when no row has a value in the column whose rows are to stay together."""
+    if any(prompt_in(record).columns.get(column) is not None for record in records):
+        return
+    names = sorted({name for record in records for name in prompt_in(record).columns})
+    what = "is empty in every row" if column in names else f"is in no row{did_you_mean(column, names)}"
+    raise DataError(f"data.group: column {column!r} {what}")
 
 
 def _kinds(

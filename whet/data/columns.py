@@ -27,6 +27,8 @@ _CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "messages": ("conversation", "dialog", "dialogue", "chat"),
     "text": ("content", "document", "body", "response"),
 }
+# What may be in the same column as something else: a completion that is the known answer, or names the slice.
+_BESIDE = ("answer", "slice")
 _DELIMITERS = {",": "commas (.csv)", "\t": "tabs (.tsv)"}
 
 
@@ -77,6 +79,7 @@ def understand(name: str, rows: Sequence[Any], columns: Mapping[str, str], *, is
     for field in columns:
         if field not in FIELDS:
             raise DataError(f"data.columns: {field!r} is no field of whet{did_you_mean(field, sorted(FIELDS))}")
+    _refuse_twice({field: column for field, column in columns.items() if field not in _BESIDE})
     there = {str(key) for row in readable for key in row}
     renamed = {field: column for field, column in columns.items() if column in there}
     if is_only and readable:
@@ -98,6 +101,14 @@ def understand(name: str, rows: Sequence[Any], columns: Mapping[str, str], *, is
         )
     _require(name, columns, there)
     raise DataError(_unknown(name, list(readable[0]), frozenset().union(*present)))
+
+
+def _refuse_twice(columns: Mapping[str, str]) -> None:
+    """A prompt that is its own completion, a chosen text that is the rejected one."""
+    twice = next((column for column, count in Counter(columns.values()).items() if count > 1), None)
+    if twice is not None:
+        fields = " and ".join(repr(field) for field, column in columns.items() if column == twice)
+        raise DataError(f"data.columns: column {twice!r} is to be {fields}; give each a column of its own")
 
 
 def _require(name: str, columns: Mapping[str, str], there: Set[str]) -> None:

@@ -27,6 +27,8 @@ SLOTS: tuple[str, ...] = (*PURPOSES[:-1], *(f"final/{kind}" for kind in FINAL_KI
 _SPECIAL_SHARE = 0.2
 # Of the long tail, at most this share serves `final`.
 _LONG_TAIL_SHARE = 0.5
+# No corpus has so many; what is asked for beyond it is refused as this number.
+_MOST_ROWS = 10**15
 Integers = npt.NDArray[np.int64]
 
 
@@ -56,7 +58,7 @@ def needs_of(
     if is_ratio:
         purposes = _from_ratios(free * (asked.sum() / free.sum()) if free.any() else free, seen, unseen)
     else:
-        purposes = free.astype(np.int64)
+        purposes = np.minimum(free, _MOST_ROWS).astype(np.int64)
         _refuse_impossible(purposes, seen, unseen)
     final = int(purposes[-1])
     most = int(final * _SPECIAL_SHARE)

@@ -206,7 +206,11 @@ def _folder_sources(path: Path, settings: DataSettings) -> list[Source]:
         and file.name not in _METADATA
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
-    chosen = [file for file in files if settings.split in _name_parts(file, path)] or files
+    chosen = [file for file in files if settings.split in _name_parts(file, path)]
+    if not chosen and settings.split != DataSettings().split:
+        there = ", ".join(file.relative_to(path).as_posix() for file in files[:8])
+        raise DataError(f"{path}: no file of it is of the split {settings.split!r} ({there}); see data.split")
+    chosen = chosen or files
     unreadable = next((file for file in chosen if not file.is_file()), None)
     if unreadable is not None:
         raise DataError(f"{unreadable}: neither a file nor a folder; take it out of {path}")

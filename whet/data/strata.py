@@ -64,10 +64,7 @@ def _labels(records: Sequence[Record], column: str) -> list[str]:
         names = sorted({name for record in records for name in prompt_in(record).columns})
         if column in names:
             raise DataError(f"data.stratify: column {column!r} is empty in every row; take it out")
-        raise DataError(
-            f"data.stratify: no row has a column {column!r}{did_you_mean(column, [*names, 'length'])}; "
-            f"there are: {', '.join([*names, 'length'])}"
-        )
+        raise DataError(f"data.stratify: no row has a column {column!r}{did_you_mean(column, [*names, 'length'])}")
     are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
     if are_numbers and len(set(known)) > _MOST_NUMBERS:
         return _numbers(column, values)
