@@ -14,6 +14,7 @@ its transport. Nothing pickled is read from a file or written to one by this pac
 import importlib.util
 import logging
 import os
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -27,6 +28,7 @@ __all__ = ["OnRay", "require_ray", "working"]
 
 Value = TypeVar("Value")
 _ROWS, _FEWEST_ROWS, _BYTES = 1 << 16, 1 << 10, 1 << 25  # of a block of texts
+_ANSWER_S = 5
 _PIECES = 4  # for each worker, so that none waits long for the last
 _NUMBER, _TEXTS = "_block", "_texts"  # columns of our own
 
@@ -74,14 +76,34 @@ def _start(workers: int) -> None:
     import ray
 
     address = os.environ.get("RAY_ADDRESS")
-    how: dict[str, Any] = {"address": address} if address else {"address": "local", "num_cpus": workers}
-    if not address:
-        how["include_dashboard"] = False
+    if address:
+        _require_answer(address)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except ConnectionError as error:
+            reason = str(error.__cause__ or error).strip().splitlines()[-1]
+            raise DataError(f"RAY_ADDRESS is {address}, but it cannot be joined: {reason}") from error
+    else:
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+
+
+def _require_answer(address: str) -> None:
+    """`DataError` when nothing listens at HOST:PORT: Ray itself would wait for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not (colon and port.isdecimal()):
+        return
     try:
-        ray.init(**how, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except OSError as error:
         raise DataError(
-            f"RAY_ADDRESS is {address}, but no Ray cluster answers there; unset it to start one here"
+            f"RAY_ADDRESS is {address}, but no Ray cluster answers there ({error.strerror or error}); unset it to "
+            "start one on this machine"
         ) from error
 
 
