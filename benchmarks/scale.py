@@ -1,0 +1,139 @@
+"""The views of data preparation in this process and over workers of Ray Data: python benchmarks/scale.py
+
+Every number of workers runs in a process of its own, from texts in memory to the pairs of the views near, stop and
+template, once Ray is up and warm. `driver` is the CPU time of the process that asks, `all` that of it and of all it
+started; `kB/row` is the driver's peak above the texts, without what lies in Ray's object store. `same` says whether
+all pairs and scores are those of the first number of workers, bit for bit. With --prepare the whole of `whet data split`
+is run as well, from a file of rows to the manifest, Ray's start included.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import planted
+from fresh import memory_kb
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds() -> float:
+    """Of this process and of all that descend from it, the ended ones too."""
+    parent: dict[int, int] = {}
+    used: dict[int, float] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        parent[int(entry.name)] = int(fields[1])
+        used[int(entry.name)] = sum(map(int, fields[11:15])) / _TICKS
+
+    def is_ours(process: int) -> bool:
+        while process > 1 and process != os.getpid():
+            process = parent.get(process, 0)
+        return process == os.getpid()
+
+    return sum(seconds for process, seconds in used.items() if is_ours(process))
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+    began, driver, everything = time.perf_counter(), time.process_time(), cpu_seconds()
+    result = work()
+    return result, {
+        "wall": time.perf_counter() - began,
+        "driver": time.process_time() - driver,
+        "all": cpu_seconds() - everything,
+    }
+
+
+def views(texts: Sequence[str], where: Any) -> str:
+    """A hash of all that the views find."""
+    from whet.data import duplicates, near, words
+
+    names = words.names_of(texts, where)
+    found = hashlib.sha256(json.dumps(names).encode())
+    for pairs in (
+        near.similar_pairs(texts, where=where),
+        duplicates.uncommon_pairs(texts, where),
+        duplicates.masked_pairs(texts, list(names), where),
+    ):
+        found.update(f"{pairs.method} {pairs.capped}".encode())
+        for column in (pairs.first, pairs.second, pairs.score):
+            found.update(column.tobytes())
+    return found.hexdigest()
+
+
+def prepared(texts: Sequence[str], workers: int) -> tuple[str, dict[str, float]]:
+    """A hash of all files that `prepare` writes."""
+    from whet.core.recipe import DataSettings
+    from whet.data.prepare import prepare
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "rows.jsonl"
+        rows = ({"prompt": text, "completion": f"It is {number}."} for number, text in enumerate(texts))
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        settings = DataSettings(source=str(source), workers=workers, paraphrase="off")
+        _, seconds = timed(lambda: prepare(settings, seed=0, out=Path(folder) / "out"))
+        files = hashlib.sha256()
+        for file in sorted((Path(folder) / "out").iterdir()):
+            files.update(file.name.encode() + file.read_bytes())
+    return files.hexdigest(), seconds
+
+
+def work(workers: int, rows: int, whole: bool) -> None:
+    from whet.data.distributed import working
+
+    texts = planted.gen(rows, 0).texts
+    began = time.perf_counter()
+    with working(workers) as where:
+        views(texts[:2000], where)
+        start_s, before = time.perf_counter() - began, memory_kb(peak=False)
+        found, seconds = timed(lambda: views(texts, where))
+        row: dict[str, Any] = {"found": found, "start": start_s, "kb": (memory_kb(peak=True) - before) / rows} | seconds
+    if whole:
+        row["files"], row["prepare"] = prepared(texts, workers)
+    sys.stdout.write(json.dumps(row) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--workers", default="0,1,2", help="comma-separated")
+    parser.add_argument("--prepare", action="store_true", help="the whole of `whet data split` too")
+    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.only is not None:
+        work(arguments.only, arguments.rows, arguments.prepare)
+        return
+    print(f"{arguments.rows:,} rows, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    print(f"{'workers':<9}{'start s':>8}{'wall s':>8}{'driver':>8}{'all':>8}{'rows/s':>9}{'kB/row':>8}  same")
+    first: dict[str, Any] = {}
+    for workers in map(int, arguments.workers.split(",")):
+        command = [sys.executable, __file__, "--only", str(workers), "--rows", str(arguments.rows)]
+        command += ["--prepare"] if arguments.prepare else []
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
+        row = json.loads(done.stdout.splitlines()[-1])
+        first = first or row
+        cells = f"{row['start']:>8.1f}{row['wall']:>8.2f}{row['driver']:>8.2f}{row['all']:>8.2f}"
+        cells += f"{arguments.rows / row['wall']:>9,.0f}{row['kb']:>8.2f}"
+        print(f"{workers:<9}{cells}  {row['found'] == first['found']}")
+        if arguments.prepare:
+            cells = "".join(f"{row['prepare'][name]:>8.2f}" for name in ("wall", "driver", "all"))
+            rate = arguments.rows / row["prepare"]["wall"]
+            print(f"  prepare{'':>8}{cells}{rate:>9,.0f}{'':>8}  {row['files'] == first['files']}")
+
+
+if __name__ == "__main__":
+    main()
