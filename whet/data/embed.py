@@ -10,6 +10,7 @@ Cosines are rounded to three decimals: the last bits of a float differ from mach
 import importlib.util
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,24 @@ from whet.data.numbers import NumbersKnown
 from whet.data.rephrasing import Matches, Rule, distinct_texts, matches_of, pairs_of
 from whet.data.tfidf import Alike, terms_of
 
-__all__ = ["RULE", "EncodedQuestions", "encoded_pairs", "encoder_folder", "require_embed"]
+__all__ = ["HELD_OUT", "IN_CORPUS", "EncodedQuestions", "encoded_pairs", "encoder_folder", "require_embed"]
 
 # R row, D dimension of an embedding
 Embeddings = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
-RULE = Rule(least=0.5, floor=0.4, strength=0.2, near=0.75, margin=0.15)
 _BATCH, _BLOCK = 64, 1 << 22
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 _READ = ["*.json", "*.safetensors", "*.txt", "*.model"]
 _OWN_MODULES = "sentence_transformers."
+
+
+def _score(cosine: Scores, agreement: Scores) -> Scores:
+    return (cosine + 0.2 * agreement) / 1.2
+
+
+IN_CORPUS = Rule(least=0.5, score=_score, enough=0.92 / 1.2, near=0.7, margin=0.2)
+# Fewer pairs are looked at, so fewer are alike by chance.
+HELD_OUT = replace(IN_CORPUS, enough=0.9 / 1.2)
 
 
 def require_embed(encoder: str) -> None:
@@ -124,7 +133,7 @@ def encoded_pairs(texts: Sequence[str], encoder: str) -> Pairs:
     distinct = distinct_texts(terms_of(texts))
     some = [texts[row] for row in distinct.rows.tolist()]
     embeddings_RD, known = _encoded(some, encoder), NumbersKnown(some)
-    found = pairs_of(_alike(embeddings_RD, embeddings_RD, RULE.least), known.sets(some), known, RULE)
+    found = pairs_of(_alike(embeddings_RD, embeddings_RD, IN_CORPUS.least), known.learnt, known, IN_CORPUS)
     return distinct.pairs(found, method="encoder")
 
 
@@ -137,12 +146,12 @@ class EncodedQuestions:
         self._number, self._encoder = distinct.rows, encoder
         some = [texts[row] for row in distinct.rows.tolist()]
         self._known = NumbersKnown([*some, *sample])
-        self._numbers = self._known.sets(some)
+        self._numbers = self._known.learnt.first(len(some))
         self._embeddings_RD = _encoded(some, encoder)
         self.capped = ()
 
     def matches(self, texts: Sequence[str]) -> Matches:
         """The pairs of a text and the held-out question it rephrases, of equal questions the first."""
-        alike = _alike(_encoded(texts, self._encoder), self._embeddings_RD, RULE.least)
-        found = matches_of(alike, self._known.sets(texts), self._numbers, self._known, RULE)
+        alike = _alike(_encoded(texts, self._encoder), self._embeddings_RD, HELD_OUT.least)
+        found = matches_of(alike, self._known.sets(texts), self._numbers, self._known, HELD_OUT)
         return Matches(row=found.row, question=self._number[found.question], score=found.score)

@@ -97,6 +97,11 @@ class NumberSets:
     start_R: Integers
     size_R: Integers
 
+    def first(self, rows: int) -> "NumberSets":
+        """The first rows alone."""
+        start_R = self.start_R[: rows + 1]
+        return NumberSets(number_N=self.number_N[: start_R[-1]], start_R=start_R, size_R=self.size_R[:rows])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
@@ -107,27 +112,27 @@ class Agreement:
 
 
 class NumbersKnown:
-    """The numbers of the rows they were learnt from: which are rare."""
+    """The numbers of the rows they were learnt from: which are rare. `learnt` are the sets of these rows."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        number_of: dict[str, int] = {}
-        counts: list[int] = []
-        for row in _sets(texts):
-            for number in row:
-                place = number_of.setdefault(number, len(counts))
-                if place == len(counts):
-                    counts.append(0)
-                counts[place] += 1
+        self._number_of: dict[str, int] = {}
         self.rows = len(texts)
-        self._number_of = number_of
-        self._in_rows = np.array(counts, dtype=np.int64)
+        self.learnt = self._read(texts, learning=True)
+        self._in_rows = np.bincount(self.learnt.number_N, minlength=len(self._number_of))
 
     def sets(self, texts: Sequence[str]) -> NumberSets:
-        """A number that is not known is in no other row."""
+        """Of other rows; a number that is not known is in no other row."""
+        return self._read(texts, learning=False)
+
+    def _read(self, texts: Sequence[str], *, learning: bool) -> NumberSets:
         numbers: list[int] = []
         known, every = np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=np.int64)
+        number_of = self._number_of
         for row, found in enumerate(_sets(texts)):
-            places = sorted(self._number_of[number] for number in found if number in self._number_of)
+            if learning:
+                places = sorted(number_of.setdefault(number, len(number_of)) for number in found)
+            else:
+                places = sorted(number_of[number] for number in found if number in number_of)
             numbers += places
             known[row], every[row] = len(places), len(found)
         return NumberSets(

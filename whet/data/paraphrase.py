@@ -6,6 +6,10 @@ sets, against 1,500 training questions that rephrase none, and by reading what i
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
 
 from whet.data.near import Pairs
 from whet.data.numbers import NumbersKnown
@@ -14,9 +18,9 @@ from whet.data.tfidf import Index, TermWeights, terms_of
 
 __all__ = ["HELD_OUT", "IN_CORPUS", "Questions", "rephrased_pairs"]
 
-IN_CORPUS = Rule(least=0.15, floor=0.0, strength=0.13, near=0.5, margin=0.25)
-# Far fewer pairs are looked at, so fewer are alike by chance.
-HELD_OUT = Rule(least=0.15, floor=0.0, strength=0.1, near=0.5, margin=0.25)
+IN_CORPUS = Rule(least=0.15, score=np.multiply, enough=0.13, near=0.5, margin=0.25)
+# Fewer pairs are looked at, so fewer are alike by chance.
+HELD_OUT = replace(IN_CORPUS, enough=0.1)
 
 
 def rephrased_pairs(texts: Sequence[str]) -> Pairs:
@@ -26,12 +30,10 @@ def rephrased_pairs(texts: Sequence[str]) -> Pairs:
     """
     distinct = distinct_texts(terms_of(texts))
     some = [texts[row] for row in distinct.rows.tolist()]
-    parts = terms_of(some)
-    weights, known = TermWeights(parts, least_rows=2), NumbersKnown(some)
-    vectors = weights.vectors(parts)
-    del parts  # its memory is needed for the index
+    weights, known = TermWeights(terms_of(some), least_rows=2), NumbersKnown(some)
+    vectors = weights.vectors(terms_of(some))
     index = Index(vectors, weights, least=IN_CORPUS.least, asked=vectors)
-    found = pairs_of(index.alike(vectors), known.sets(some), known, IN_CORPUS)
+    found = pairs_of(index.alike(vectors), known.learnt, known, IN_CORPUS)
     return distinct.pairs(found, method="tf-idf", capped=index.capped)
 
 
@@ -43,11 +45,10 @@ class Questions:
         distinct = distinct_texts(terms_of(texts))
         self._number = distinct.rows
         some = [texts[row] for row in distinct.rows.tolist()]
-        parts, stream = terms_of(some), terms_of(sample)
-        self._weights = TermWeights([*parts, *stream], least_rows=1)
+        self._weights = TermWeights(chain(terms_of(some), terms_of(sample)), least_rows=1)
         self._known = NumbersKnown([*some, *sample])
-        self._numbers = self._known.sets(some)
-        vectors, asked = self._weights.vectors(parts), self._weights.vectors(stream)
+        self._numbers = self._known.learnt.first(len(some))
+        vectors, asked = self._weights.vectors(terms_of(some)), self._weights.vectors(terms_of(sample))
         self._index = Index(vectors, self._weights, least=HELD_OUT.least, asked=asked)
         self.capped = self._index.capped
 

@@ -3,17 +3,17 @@
 Whoever measures likeness (`whet.data.paraphrase` by rare words, `whet.data.embed` by a sentence encoder) gives pairs
 with their cosine c; a `Rule` holds what was tuned for it. A pair is accepted by either of
 
-- **numbers**: its strength (c - floor) / (1 - floor), times the agreement of the numbers, reaches `strength`. Agreement
-  is the Jaccard similarity of both sets of numbers, times min(1, b / (log2(1 + N) - 1)) with b the bits that the shared
-  numbers tell: one in d of N rows tells log2((1 + N) / (1 + d)). So numbers that two rows or more would share by chance
-  count for less, and texts without numbers are never joined by this.
+- **numbers**: a score of c and the agreement a of the numbers is at least `enough`. Agreement is the Jaccard similarity
+  of both sets of numbers, times min(1, b / (log2(1 + N) - 1)) with b the bits that the shared numbers tell: one in d of
+  N rows tells log2((1 + N) / (1 + d)). So numbers that two rows or more would share by chance count for less, and texts
+  without numbers agree in nothing.
 - **margin**: c >= `near`, and the text is nearer to the other, by `margin`, than to any third; inside a corpus both
   are. Numbers do not matter: it finds the same question with other numbers, and questions without any.
 
-The score of a pair is its strength times agreement, or the margin where only that speaks for it.
+The score of a pair is that of its numbers, or the margin where only that speaks for it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,11 +33,14 @@ _Found = tuple[Integers, Integers, Scores]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What was tuned for one measure of likeness; no pair below `least` is looked at."""
+    """What was tuned for one measure of likeness; no pair with a cosine below `least` is looked at.
+
+    `score` is of the cosine and the agreement; least <= near - margin, so that a third text that is too near is seen.
+    """
 
     least: float
-    floor: float
-    strength: float
+    score: Callable[[Scores, Scores], Scores]
+    enough: float
     near: float
     margin: float
 
@@ -56,7 +59,7 @@ class _Nearest:
 
     def __init__(self, rows: int, rule: Rule) -> None:
         self._rule = rule
-        self._cosine_R, self._second_R = np.zeros(rows), np.full(rows, rule.least)
+        self._cosine_R, self._second_R = np.zeros(rows), np.zeros(rows)
         self.other_R = np.full(rows, -1)
 
     def see(self, found: Alike) -> None:
@@ -113,9 +116,8 @@ def matches_of(
 def _by_numbers(alike: Alike, left: NumberSets, right: NumberSets, known: NumbersKnown, rule: Rule) -> _Found:
     agreed = known.agreement(left, alike.a, right, alike.b)
     enough = max(1, int(log2_256(np.array([1 + known.rows]))[0]) - 256)
-    strength = (alike.cosine - rule.floor) / (1 - rule.floor)
-    score = strength * agreed.jaccard * np.minimum(1.0, agreed.bits_256 / enough)
-    kept = score >= rule.strength
+    score = rule.score(alike.cosine, agreed.jaccard * np.minimum(1.0, agreed.bits_256 / enough))
+    kept = score >= rule.enough
     return alike.a[kept], alike.b[kept], score[kept]
 
 
@@ -149,7 +151,7 @@ class Distinct:
         )
 
 
-def distinct_texts(parts: Sequence[Terms]) -> Distinct:
+def distinct_texts(parts: Iterable[Terms]) -> Distinct:
     """By their words and runs of two words, and how often they have each."""
     content = np.concatenate([np.zeros(0, dtype=np.uint64), *(part.fingerprints() for part in parts)])
     rows = np.flatnonzero(content != 0)

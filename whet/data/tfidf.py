@@ -13,7 +13,7 @@ term by term.
 Where rows would meet too often in the index, its commonest terms are left out, and `Index.capped` says so.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +30,9 @@ Integers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
 _LEFT = 0.08
 # Rows may meet in the index so often, a row or in all; beyond, the commonest terms are left out.
-_MEETINGS_PER_ROW, _MEETINGS = 2000, 300_000_000
+_MEETINGS_PER_ROW, _MEETINGS = 2000, 50_000_000
 _MEETINGS_AT_ONCE = 1 << 17
-_MEMBERS_AT_ONCE = 1 << 18
+_ENTRIES_AT_ONCE = 1 << 20
 _ROWS_AT_ONCE = 1 << 12
 _ONE = 369  # 256 / ln 2: what 1 is when logarithms to base 2 are counted in 256ths
 _WEIGHT_BITS, _TERM_BITS = np.uint64(18), np.uint64(30)
@@ -62,9 +62,9 @@ class Terms:
         return np.asarray(places[1:] - places[:-1])
 
 
-def terms_of(texts: Sequence[str]) -> list[Terms]:
+def terms_of(texts: Sequence[str]) -> Iterator[Terms]:
     """Words and runs of two words, as 44 bits of their hash; some hundred rows a part."""
-    return [_terms_in(table) for table in word_tables(texts)]
+    return map(_terms_in, word_tables(texts))
 
 
 def _terms_in(table: WordTable) -> Terms:
@@ -102,25 +102,31 @@ def log2_256(values: Integers) -> Integers:
 class TermWeights:
     """Which terms are compared, from the rarest to the commonest, and what each weighs."""
 
-    def __init__(self, learnt_from: Sequence[Terms], *, least_rows: int) -> None:
+    def __init__(self, learnt_from: Iterable[Terms], *, least_rows: int) -> None:
         """Terms in fewer than `least_rows` rows are not compared; they add to the length of a vector all the same."""
-        self.rows = sum(terms.rows for terms in learnt_from)
-        hashes = np.sort(np.concatenate([np.zeros(0, dtype=np.uint64), *(terms.hash_T for terms in learnt_from)]))
+        self.rows = 0
+        parts = [np.zeros(0, dtype=np.uint64)]
+        for terms in learnt_from:
+            self.rows += terms.rows
+            parts.append(terms.hash_T)
+        hashes = np.concatenate(parts)
+        del parts  # a second copy of what may be gigabytes
+        hashes.sort()
         first = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1])) if len(hashes) else np.zeros(0, np.int64)
         in_rows = np.diff(np.append(first, len(hashes)))
         kept = in_rows >= least_rows
-        self.in_rows_V = in_rows[kept]
-        self._lookup = Lookup(hashes[first[kept]])
-        order = np.argsort(self.in_rows_V, kind="stable")
+        in_rows, hashes = in_rows[kept], hashes[first[kept]]
+        self._lookup = Lookup(hashes)
+        order = np.argsort(in_rows, kind="stable")
         self._rank_V = np.empty(len(order), dtype=np.int64)
         self._rank_V[order] = np.arange(len(order))
-        self.in_rows_V = self.in_rows_V[order]
+        self.in_rows_V = in_rows[order]
         self._idf_V = self._idf(self.in_rows_V)
 
     def _idf(self, in_rows: Integers) -> Integers:
         return log2_256(np.array([1 + self.rows])) - log2_256(1 + in_rows) + _ONE
 
-    def vectors(self, parts: Sequence[Terms]) -> "Vectors":
+    def vectors(self, parts: Iterable[Terms]) -> "Vectors":
         """The rows as vectors; a term that is not known weighs what one in a single row does."""
         made = [self._vectors(terms) for terms in parts]
         size_R = np.concatenate([np.zeros(0, dtype=np.int64), *(np.diff(part.start_R) for part in made)])
@@ -226,13 +232,17 @@ class Index:
         entries = len(vectors.rank_T)
         self._entry_bits = np.uint64(max(1, entries.bit_length()))
         assert int(self._entry_bits) + 10 + len(weights.in_rows_V).bit_length() <= 64
-        key_E = self._key(vectors.rank_T, _LENGTH - vectors.length_T) | np.arange(entries, dtype=np.uint64)
-        key_E.sort()
-        self._key_E = key_E
-        entry_E = (key_E & ((np.uint64(1) << self._entry_bits) - np.uint64(1))).astype(np.int64)
+        self._key_E = self._key(vectors.rank_T, _LENGTH - vectors.length_T)
+        self._key_E |= np.arange(entries, dtype=np.uint64)
+        self._key_E.sort()
+        self._row_E, self._unit_E = np.empty(entries, dtype=np.int32), np.empty(entries, dtype=np.uint16)
         row_T = np.repeat(np.arange(vectors.rows, dtype=np.int32), np.diff(vectors.start_R))
-        self._row_E, self._unit_E = row_T[entry_E], vectors.unit_T[entry_E]
-        self._start_V = np.searchsorted(vectors.rank_T[entry_E], np.arange(len(weights.in_rows_V) + 1))
+        for first in range(0, entries, _ENTRIES_AT_ONCE):
+            some = slice(first, first + _ENTRIES_AT_ONCE)
+            entry = (self._key_E[some] & ((np.uint64(1) << self._entry_bits) - np.uint64(1))).astype(np.int64)
+            self._row_E[some], self._unit_E[some] = row_T[entry], vectors.unit_T[entry]
+        in_index_V = np.bincount(vectors.rank_T, minlength=len(weights.in_rows_V))
+        self._start_V = np.concatenate([[0], np.cumsum(in_index_V)])
         self._column_V = np.zeros(len(weights.in_rows_V), dtype=np.int32)
         self._length_R = np.sqrt(vectors.squares_R.astype(np.float64))
         self._most_rows = weights.rows
