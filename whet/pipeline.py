@@ -20,6 +20,7 @@ from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.data.manifest import manifest_hash
 from whet.data.prepare import prepare
+from whet.data.summary import example_line
 from whet.evaluate.run import evaluate_stages
 from whet.report.page import write_report
 from whet.rewards.combine import REWARD_MODEL
@@ -84,6 +85,8 @@ class _Road:
         manifest = prepare(self.recipe.data, seed=self.recipe.seed, out=self.folder.folder("data"))
         for source in manifest["sources"]:
             self.progress.say(f"data: {source['name']}, {source['rows']} rows, read as {source['mapping']}")
+            if source["example"]:
+                self.progress.say(f"data:   {example_line(source)}")
         sizes = {purpose: entry["rows"] for purpose, entry in manifest["purposes"].items()}
         self.progress.say("data: " + "  ".join(f"{purpose} {rows}" for purpose, rows in sizes.items()))
         if manifest["rejected"]["rows"]:

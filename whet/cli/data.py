@@ -31,11 +31,11 @@ def data_split(*source: Settings, out: Path, seed: int = 0, quiet: Quiet = False
     if as_json:
         print(json.dumps({key: value for key, value in manifest.items() if key not in ("rows", "names")}))
     elif not quiet:
-        for found in manifest["sources"]:
-            print(f"{found['name']}: {found['rows']} rows, read as {found['mapping']}")
-        for purpose, entry in manifest["purposes"].items():
-            print(f"  {purpose:<14}{entry['rows']:>8} rows {entry['clusters']:>8} clusters")
-        print(f"refused {manifest['rejected']['rows']}, unused {manifest['unused']['rows']}; {out / 'manifest.json'}")
+        from whet.core.files import read_json_lines
+        from whet.core.terminal import Page
+        from whet.data.summary import show_split
+
+        show_split(Page(), manifest, list(read_json_lines(out / "rejected.jsonl")), out=out)
 
 
 def _data_dir(folder: Path) -> Path:
@@ -44,18 +44,18 @@ def _data_dir(folder: Path) -> Path:
 
 
 @data_app.command(name="check")
-def data_check(folder: Path, /, *, quiet: Quiet = False) -> None:
+def data_check(folder: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> None:
     """Prove from the files alone that no cluster straddles and nothing was altered; exit code 1 when not."""
+    from whet.core.terminal import Page
     from whet.data.check import check
+    from whet.data.summary import show_proof
 
     proof = check(_data_dir(folder))
-    for problem in proof.problems[:20]:
-        print(problem)
-    if len(proof.problems) > 20:
-        print(f"and {len(proof.problems) - 20} more")
-    if not quiet:
-        verdict = "proven" if proof.is_proven else "NOT proven"
-        print(f"{verdict}: {proof.rows} rows in {proof.clusters} clusters, {len(proof.problems)} problems")
+    if as_json:
+        found = {"proven": proof.is_proven, "rows": proof.rows, "clusters": proof.clusters, "joins": dict(proof.edges)}
+        print(json.dumps(found | {"problems": list(proof.problems)}))
+    else:
+        show_proof(Page(), proof, quiet=quiet)
     sys.exit(0 if proof.is_proven else 1)
 
 
