@@ -14,7 +14,7 @@ from whet.core.recipe import ArithmeticSettings, DataSettings
 from whet.core.records import Conversation, Message, prompt_in
 from whet.data.check import check
 from whet.data.duplicates import VIEWS
-from whet.data.manifest import StoredRow, manifest_hash, read_rows, write_rows
+from whet.data.manifest import StoredRow, manifest_hash, read_rows, write_manifest, write_rows
 from whet.data.prepare import prepare
 
 
@@ -35,8 +35,12 @@ def rewrite(data: Path, name: str, rows: list[StoredRow]) -> dict[str, Any]:
     write_rows(data, name, rows)
     manifest: dict[str, Any] = read_json(data / "manifest.json")
     manifest["purposes"][name]["sha256"] = file_sha256(data / f"{name}.parquet")
-    write_json(data / "manifest.json", manifest)
+    seal(data, manifest)
     return manifest
+
+
+def seal(data: Path, manifest: dict[str, Any]) -> None:
+    write_manifest(data, {name: value for name, value in manifest.items() if name != "seal"})
 
 
 def test_fresh_data_is_proven(data: Path) -> None:
@@ -107,7 +111,7 @@ def test_unseen_rows_in_training_are_found(data: Path) -> None:
 def test_rows_that_vanish_from_the_list_are_missed(data: Path) -> None:
     manifest = read_json(data / "manifest.json")
     manifest["rows"] = manifest["rows"][:-1]
-    write_json(data / "manifest.json", manifest)
+    seal(data, manifest)
     problems = check(data).problems
     assert any("160 rows were read, but 159 are accounted for" in line for line in problems)
 
@@ -115,7 +119,7 @@ def test_rows_that_vanish_from_the_list_are_missed(data: Path) -> None:
 def test_no_manifest_or_another_format_is_one_line(data: Path) -> None:
     manifest = read_json(data / "manifest.json")
     write_json(data / "manifest.json", manifest | {"format": 99})
-    with pytest.raises(DataError, match="not a manifest of format 2"):
+    with pytest.raises(DataError, match="not a manifest of format 3"):
         check(data)
     (data / "manifest.json").write_text("{")
     with pytest.raises(DataError, match="not valid JSON"):

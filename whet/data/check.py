@@ -11,7 +11,8 @@ from whet.core.files import file_sha256, read_json_lines
 from whet.core.recipe import DataSettings
 from whet.core.records import PURPOSES, TRAINING_PURPOSES, prompt_in
 from whet.data.certify import missed_pairs
-from whet.data.clusters import join
+from whet.data.claims import claim_problems, require_shape
+from whet.data.clusters import Clusters, join
 from whet.data.duplicates import find
 from whet.data.manifest import UNUSED, StoredRow, read_manifest, read_rows
 from whet.data.row_texts import row_texts
@@ -40,6 +41,7 @@ def check(data_dir: Path) -> Proof:
     from the manifest. A folder without a readable manifest is a `DataError`.
     """
     manifest = read_manifest(data_dir)
+    require_shape(data_dir / "manifest.json", manifest)
     problems = list(_file_problems(data_dir, manifest))
     stored: list[tuple[str, StoredRow]] = []
     for name in (*PURPOSES, UNUSED):
@@ -50,15 +52,22 @@ def check(data_dir: Path) -> Proof:
                 problems.append(f"{name}.parquet: {error}")
     problems += _listing_problems(data_dir, manifest, stored)
     problems += _cluster_problems(stored)
-    edges, clusters, straddling = _straddling(stored, manifest)
-    placed = sum(name != UNUSED for name, _ in stored)
-    return Proof(rows=placed, clusters=clusters, edges=edges, problems=tuple(dict.fromkeys((*problems, *straddling))))
+    clusters, straddling = _straddling(stored, manifest)
+    problems += [*straddling, *claim_problems(data_dir, manifest, stored, clusters)]
+    return Proof(
+        rows=sum(name != UNUSED for name, _ in stored),
+        clusters=len(clusters.members),
+        edges=dict(clusters.edges),
+        problems=tuple(dict.fromkeys(problems)),
+    )
 
 
 def _file_problems(data_dir: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
     entries = {entry["file"]: entry["sha256"] for entry in (*manifest["purposes"].values(), manifest["unused"])}
     for name, sha256 in sorted((entries | manifest["files"]).items()):
         path = data_dir / name
+        if path.is_symlink():
+            yield f"{name}: a link, and what it leads to may change; the file itself was expected"
         if not path.is_file():
             yield f"{name}: missing"
         elif file_sha256(path) != sha256:
@@ -89,12 +98,15 @@ def _listing_problems(
 def _unaccounted(data_dir: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Every row of every source is listed, refused or skipped; a conversation tree is one row of several records."""
     path = data_dir / "rejected.jsonl"
-    refused = read_json_lines(path) if path.is_file() else ()
-    places = {(row["source"], row["row"]) for row in (*manifest["rows"], *refused)}
-    read = sum(source["rows"] for source in manifest["sources"])
-    skipped = manifest["settings"].get("limit") is not None
-    if len(places) > read or (len(places) < read and not skipped):
-        yield f"manifest.json: {read} rows were read, but {len(places)} are accounted for"
+    try:
+        refused = [(row["source"], row["row"]) for row in read_json_lines(path)] if path.is_file() else []
+    except (DataError, KeyError, TypeError, UnicodeDecodeError) as error:
+        yield f"rejected.jsonl: damaged or altered ({error})"
+        return
+    places = {*((row["source"], row["row"]) for row in manifest["rows"]), *refused}
+    read, beyond = sum(source["rows"] for source in manifest["sources"]), manifest["beyond_limit"]
+    if len(places) + beyond != read:
+        yield f"manifest.json: {read} rows were read, but {len(places) + beyond} are accounted for"
 
 
 def _cluster_problems(stored: Sequence[tuple[str, StoredRow]]) -> Iterator[str]:
@@ -110,9 +122,7 @@ def _cluster_problems(stored: Sequence[tuple[str, StoredRow]]) -> Iterator[str]:
             yield f"cluster {row.cluster} straddles {seen} ({_name(first)}) and {name} ({_name(row)})"
 
 
-def _straddling(
-    stored: Sequence[tuple[str, StoredRow]], manifest: Mapping[str, Any]
-) -> tuple[dict[str, int], int, list[str]]:
+def _straddling(stored: Sequence[tuple[str, StoredRow]], manifest: Mapping[str, Any]) -> tuple[Clusters, list[str]]:
     """Edges and clusters computed again; a line for every cluster with rows of two purposes."""
     how = {name: manifest["settings"][name] for name in ("group", "paraphrase")}
     settings = DataSettings.model_validate(how)
@@ -133,7 +143,7 @@ def _straddling(
             kinds = sorted({edge.kind for edge in clusters.joins if clusters.of_row[edge.first] == members[0]})
             sides = " and ".join(f"{name} ({_name(stored[member][1])})" for name, member in placed.items())
             problems.append(f"rows that belong together by {', '.join(kinds)} straddle {sides}")
-    return dict(clusters.edges), len(clusters.members), problems
+    return clusters, problems
 
 
 def _name(row: StoredRow) -> str:

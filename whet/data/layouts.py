@@ -27,7 +27,7 @@ from whet.data.fields import (
     turns_of,
     user_turn,
 )
-from whet.data.trees import TREE_COLUMN, tree_records
+from whet.data.trees import TREE_COLUMN, TREE_LAYOUT, tree_records
 
 __all__ = ["FIELDS", "LAYOUTS", "BadRow", "Layout", "Skipped", "read_row", "recognise"]
 
@@ -282,7 +282,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(name="Alpaca", columns=("instruction", "output"), read=_alpaca),
     Layout(name="question and answer", columns=("question", "answer"), read=_question_answer),
     Layout(name="input and target", columns=("input", "target"), read=_input_target),
-    Layout(name="conversation trees (OpenAssistant)", columns=(TREE_COLUMN, "prompt"), read=tree_records),
+    Layout(name=TREE_LAYOUT, columns=(TREE_COLUMN, "prompt"), read=tree_records),
     Layout(
         name="single messages of trees", columns=(TREE_COLUMN, "message_id", "text", "role"), read=_message_of_a_tree
     ),

@@ -1,5 +1,6 @@
 """The purposes as files, who may open which, and the manifest that says where every row went and why."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ __all__ = [
     "UNUSED",
     "Provenance",
     "StoredRow",
+    "is_sealed",
     "manifest_hash",
     "open_for_evaluation",
     "open_for_training",
@@ -40,11 +42,13 @@ __all__ = [
     "write_rows",
 ]
 
-FORMAT = 2
+FORMAT = 3
 Provenance = Literal["row", "derived"]
 _Row = TypeVar("_Row")
 # The file of the rows that serve no purpose: duplicates that were dropped, rows beyond the sizes.
 UNUSED = "unused"
+# The manifest's last line: the SHA-256 of all that stands above it.
+_SEAL = b'  "seal": "'
 _ROWS_IN_A_GROUP, _LETTERS_IN_A_GROUP = 20_000, 1 << 26
 
 
@@ -101,19 +105,29 @@ def read_manifest(data_dir: Path) -> dict[str, Any]:
 
 
 def write_manifest(data_dir: Path, manifest: Mapping[str, Any]) -> None:
-    """Indented JSON, but one line for each row, so that two manifests can be compared by eye."""
+    """Indented JSON, but one line for each row, so that two manifests can be compared by eye; its seal at the end."""
+    digest = hashlib.sha256()
     mark = "\x00rows\x00"
     text = json.dumps({**manifest, "rows": mark}, indent=2, ensure_ascii=False, allow_nan=False)
     before, _, after = text.partition(json.dumps(mark))
     with atomic_file(data_dir / "manifest.json") as stream:
 
         def write(part: str) -> None:
-            stream.write(part.encode("utf-8", "backslashreplace"))
+            encoded = part.encode("utf-8", "backslashreplace")
+            digest.update(encoded)
+            stream.write(encoded)
 
         write(before + "[")
         for number, row in enumerate(manifest["rows"]):
             write(f"{',' if number else ''}\n    {json.dumps(row, ensure_ascii=False)}")
-        write(("\n  ]" if len(manifest["rows"]) else "]") + after + "\n")
+        write(("\n  ]" if len(manifest["rows"]) else "]") + after.removesuffix("\n}") + ",\n")
+        stream.write(_SEAL + f'{digest.hexdigest()}"\n}}\n'.encode())
+
+
+def is_sealed(data_dir: Path) -> bool:
+    """Whether the manifest is, byte for byte, as it was written; whoever writes another one can seal that."""
+    above, mark, seal = _manifest_path(data_dir).read_bytes().rpartition(_SEAL)
+    return bool(mark) and seal == f'{hashlib.sha256(above).hexdigest()}"\n}}\n'.encode()
 
 
 def _manifest_path(data_dir: Path) -> Path:
@@ -240,12 +254,20 @@ def _read_table(path: Path, understand: Callable[[Any], _Row], *, ids: Collectio
 
 
 def _stored(row: Mapping[str, Any]) -> StoredRow:
+    """The row that `_cells` wrote; `ValueError` when something is of another type, as only altered files have it."""
+    texts = [row["cluster"], row["slice"], row["source"], *(part for turn in row["messages"] for part in turn.values())]
+    texts += [*(row["completions"] or ()), *([row["completion"]] if row["kind"] == "conversation" else ())]
+    if not all(isinstance(text, str) for text in texts) or type(row["row"]) is not int:
+        raise ValueError("a row without its texts or its place")
+    columns = json.loads(row["columns"])
+    if not isinstance(columns, dict):
+        raise ValueError("columns that are no object")
     prompt = Prompt(
         messages=tuple(Message(role=turn["role"], content=turn["content"]) for turn in row["messages"]),
         origin=Origin(source=row["source"], row=row["row"]),
         answer=row["answer"],
         slice=row["slice"],
-        columns=json.loads(row["columns"]),
+        columns=columns,
     )
     ranking = None
     if row["kind"] != "comparison" and row["completions"] is not None:

@@ -97,6 +97,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
         "sources": [_source_entry(source) for source in sources.all],
         **_write_files(corpus, assigned, out, seed=seed),
         "rejected": _rejected_entry(sources.all),
+        "beyond_limit": _beyond_limit(sources.all, corpus) if settings.limit is not None else 0,
         "edges": dict(corpus.clusters.edges),
         "views": dict(corpus.clusters.views),
         "clusters": _cluster_entry(corpus),
@@ -228,6 +229,13 @@ def _limited(records: Sequence[Record], settings: DataSettings, seed: int) -> Se
         return records
     order = sorted((seed_for(seed, "limit", record.id), row) for row, record in enumerate(records))
     return chosen(records, sorted(row for _, row in order[: settings.limit]))
+
+
+def _beyond_limit(sources: Sequence[Source], corpus: Corpus) -> int:
+    """How many rows gave nothing but records that `data.limit` leaves out; they are not listed."""
+    taken = {(origin.source, origin.row) for origin in (prompt_in(record).origin for record in corpus.records)}
+    told = {(row.origin.source, row.origin.row) for source in sources for row in (*source.rejected, *source.skipped)}
+    return sum(source.rows for source in sources) - len(taken | told)
 
 
 def _write_files(corpus: Corpus, assigned: Assignment, out: Path, *, seed: int) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from typing import Any
 from whet.core.records import Conversation, Message, Origin, Prompt, Ranking, Record
 from whet.data.fields import BadRow, Row, Skipped, as_text, prompt_of, role_of
 
-__all__ = ["TREE_COLUMN", "tree_records"]
+__all__ = ["TREE_COLUMN", "TREE_LAYOUT", "tree_records"]
+
+TREE_LAYOUT = "conversation trees (OpenAssistant)"
 
 # All records of a tree carry it in their columns, so that rows can be kept together by it.
 TREE_COLUMN = "message_tree_id"
