@@ -3,8 +3,8 @@
 Every number of workers runs in a process of its own, from texts in memory to the pairs of the views near, stop and
 template, once Ray is up and warm. `driver` is the CPU time of the process that asks, `all` that of it and of all it
 started; `kB/row` is the driver's peak above the texts, without what lies in Ray's object store. `same` says whether
-all pairs and scores are those of the first number of workers, bit for bit. With --prepare the whole of `whet data split`
-is run as well, from a file of rows to the manifest, Ray's start included.
+all pairs and scores are those of the first number of workers, bit for bit. --prepare runs the whole of `whet data split`
+as well, from a file of rows to the manifest, Ray's start included.
 """
 
 import argparse
