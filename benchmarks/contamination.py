@@ -40,10 +40,10 @@ def whet_near(held_out: Sequence[str], training: Sequence[str], threshold: float
 
 def whet_all(held_out: Sequence[Any], training: Sequence[Any], threshold: float) -> Arrays:
     """Records in, the strongest rule of each row that is hit out; the thresholds are the product's own."""
-    from whet.data import contamination
+    from whet.data.benchmark import Benchmark
 
     sample = [record.messages[0].content for record in training[:20_000]]
-    benchmark = contamination.Benchmark(held_out, sample, paraphrase="off")
+    benchmark = Benchmark(held_out, sample, paraphrase="off")
     return _columns(
         (hit.benchmark_row, start + place)
         for start in range(0, len(training), _CHUNK)

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 from whet.core.recipe import DataSettings
 from whet.core.records import Record
+from whet.data.benchmark import Benchmark
 from whet.data.clusters import Clusters
-from whet.data.contamination import Benchmark, read_benchmarks
+from whet.data.contamination import read_benchmarks, training_sample
 from whet.data.contradictions import contradictions
 from whet.data.copies import near_copies
 from whet.data.places import RowPlace
-from whet.data.row_texts import RowTexts, asked
+from whet.data.row_texts import RowTexts
 from whet.data.serving import row_name
 
 __all__ = ["excluded_rows"]
 
-_SAMPLE = 20_000
 _CHUNK = 8192
 
 
@@ -47,8 +47,7 @@ def _contaminated(records: Sequence[Record], settings: DataSettings) -> dict[int
     if not settings.benchmarks:
         return {}
     questions = read_benchmarks(settings.benchmarks, settings)
-    sample = [asked(record) for record in records[:_SAMPLE]]
-    benchmark = Benchmark(questions, sample, paraphrase=settings.paraphrase)
+    benchmark = Benchmark(questions, training_sample(iter(records)), paraphrase=settings.paraphrase)
     return {
         first + place: RowPlace(
             purpose=None,

@@ -1,121 +1,263 @@
 """Which texts of a stream share most of their word runs with a held-out text. Exact, in memory for the held-out side.
 
-A text that holds at least a share c of a held-out text's n runs holds one of any n - ceil(c n) + 1 of them. So these
-few are an index, whichever they are; taking those that are rarest in the stream keeps the candidates few (Chaudhuri,
-Ganti and Kaushik 2006). Each candidate is counted run by run. A Jaccard similarity of c asks for a share of c too.
+A pair is wanted when at least s runs are common: s is a share of the held-out text's n runs (`cover`), or
+t / (1 + t) (n + m) for a Jaccard similarity of t with a text of m runs. Put the runs of both in one order, the rarest
+in the stream first. Where s runs are common, the first common one stands among the first n - s + 1 of the held-out text
+and has at least s - 1 known runs behind it in the other. So an index of the first few runs of each held-out text misses
+nothing (Chaudhuri, Ganti and Kaushik 2006; Xiao et al. 2008, PPJoin), and rare runs meet few texts. What meets is
+compared by bitmaps, which never turn a wanted pair away, and counted run by run.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from whet.data.runs import MEMBER, Lookup, RunSets, bitmaps_of, bits_set, run_hashes, run_sets, sets_of, shared_counts
+from whet.data.runs import (
+    MEMBER,
+    MEMBER_BITS,
+    RunSets,
+    bitmaps_of,
+    run_hashes,
+    run_sets,
+    sets_of,
+    shared_counts,
+)
 from whet.data.where import HERE, Arrays, Where
 from whet.data.words import Hashes, word_tables
 
-__all__ = ["HeldOut", "Overlap", "overlaps", "sample"]
+__all__ = ["HeldOut", "Ids", "Overlap", "overlaps"]
 
-# H held-out text, T text of the stream, M member of a set, E entry of the index
+# H held-out text, T text of the stream, M member of a set, E entry of the index, P pair, I distinct run
 Integers = npt.NDArray[np.int64]
 # Texts from which is learnt which runs are rare in the stream.
 _SAMPLE = 10_000
+# Entries and texts that meet, held at once; and texts whose bitmaps are.
+_MEETINGS = 1 << 16
+# How far from its slot a member may stand, and how many bits of the slot tell one slot from others so near.
+_FURTHEST, _SLOT_BITS_KEPT = 100, 8
+_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+_CLASSES = 32
+_SLOTS = 1 << 11
+_ANY_SIZE = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
-    """Text `row[i]` of the stream and held-out text `held_out[i]` have `shared[i]` runs in common.
-
-    `cover` is the share of the held-out text's runs, `jaccard` the similarity of both sets.
-    """
+    """Text `row[i]` of the stream and held-out text `held_out[i]` have `shared[i]` runs in common."""
 
     row: Integers
     held_out: Integers
     shared: Integers
-    cover: npt.NDArray[np.float64]
-    jaccard: npt.NDArray[np.float64]
+    size: Integers
+    held_out_size: Integers
+
+    @property
+    def cover(self) -> npt.NDArray[np.float64]:
+        """The share of the held-out text's runs."""
+        return np.asarray(self.shared / np.maximum(1, self.held_out_size))
+
+    @property
+    def jaccard(self) -> npt.NDArray[np.float64]:
+        """The similarity of both sets."""
+        return self.shared / np.maximum(1, self.size + self.held_out_size - self.shared)
 
     def where(self, kept: npt.NDArray[np.bool_]) -> "Overlap":
-        return Overlap(
-            row=self.row[kept],
-            held_out=self.held_out[kept],
-            shared=self.shared[kept],
-            cover=self.cover[kept],
-            jaccard=self.jaccard[kept],
-        )
+        return Overlap(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
+
+
+class Ids:
+    """The number of each of some distinct members: a hash table in one numpy array, asked for many values at once.
+
+    A member's slot is its upper bits; where that is taken it stands in the next that is free, and all stand in order,
+    so that a search ends at the first that is larger. A slot holds the lower bits of its member, shifted up, and its
+    number below them: what is left after the value looked for, shifted alike, is subtracted is the number if that is
+    small, and "not here, perhaps behind" if it is negative. A free slot looks like a larger member than any of its own.
+    """
+
+    def __init__(self, distinct: Hashes, numbers: Integers) -> None:
+        """`distinct` must be sorted."""
+        bits = max(8, (2 * len(distinct)).bit_length())
+        while True:
+            self._shift = MEMBER_BITS - np.uint64(bits)
+            slot = (distinct >> self._shift).astype(np.int64)
+            count = np.arange(len(distinct))
+            place = np.maximum.accumulate(slot - count) + count
+            if not len(distinct) or int((place - slot).max()) < _FURTHEST:
+                break
+            bits += 1
+        number_bits = np.uint64(64) - min(MEMBER_BITS, self._shift + np.uint64(_SLOT_BITS_KEPT))
+        self._up, self._most = number_bits, np.uint64(1) << (number_bits - np.uint64(1))
+        slots = np.arange((1 << bits) + _FURTHEST + 1, dtype=np.uint64)
+        self._table = ((slots + np.uint64(1)) << self._shift) - np.uint64(1) << self._up
+        self._table |= (np.uint64(1) << number_bits) - np.uint64(1)
+        self._table[place] = distinct << self._up | numbers.astype(np.uint64)
+
+    def find(self, member: Hashes) -> Integers:
+        """The number of each member, -1 for one that is unknown."""
+        place = (member >> self._shift).astype(np.int64)
+        key = member << self._up
+        left = self._table[place] - key
+        number = np.where(left < self._most, left.view(np.int64), -1)
+        behind = np.flatnonzero(left.view(np.int64) < 0)
+        key, place = key[behind], place[behind]
+        while len(behind):
+            place += 1
+            left = self._table[place] - key
+            number[behind] = np.where(left < self._most, left.view(np.int64), -1)
+            again = np.flatnonzero(left.view(np.int64) < 0)
+            behind, key, place = behind[again], key[again], place[again]
+        return number
 
 
 class HeldOut:
-    """Held-out texts as sets of runs, ready to be looked up by the share of their runs that a text holds."""
+    """Held-out texts as sets of runs, ready to be looked up by the runs that a text shares with them."""
 
-    def __init__(self, sets: RunSets, *, cover: float, sample: Hashes) -> None:
-        """`sample` are runs of the stream, repeated as often as they are there; none is right too, only slower."""
-        self.sets = sets
-        self.cover = cover
-        self._bits_H4 = sets.bitmaps()
-        distinct = np.sort(sets.member_M)
-        distinct = distinct[np.append(True, distinct[1:] != distinct[:-1])] if len(distinct) else distinct
-        everything = Lookup(distinct)
-        uses = np.bincount(everything.find(sample)[1], minlength=len(distinct))
-        position, place = everything.find(sets.member_M)
-        run_M = np.empty(len(sets.member_M), dtype=np.int64)
-        run_M[position] = place
-        row_E, run_E = self._entries(run_M, uses)
-        border = np.flatnonzero(np.diff(run_E, prepend=-1, append=len(distinct)))
-        self._row_E, self._start = row_E, border
-        self._lookup = Lookup(distinct[run_E[border[:-1]]])
+    def __init__(self, sets: RunSets, *, least: float, by_jaccard: bool, sample: Iterable[Hashes] = ()) -> None:
+        """Wanted are pairs with a cover of `least`, or with a Jaccard similarity of it.
 
-    def _entries(self, run_M: Integers, uses: Integers) -> tuple[Integers, Integers]:
-        """The texts and the runs that stand for them, by run: of each text those with the fewest uses in the stream."""
-        size_H = self.sets.size_N
-        row_M = np.repeat(np.arange(self.sets.rows), size_H)
-        order = np.lexsort((run_M, uses[run_M], row_M))
-        place_M = np.arange(len(order)) - np.repeat(self.sets.start_N[:-1], size_H)
-        enough = size_H - np.ceil(self.cover * size_H - 1e-9).astype(np.int64) + 1
-        kept = order[place_M < np.repeat(enough, size_H)]
-        kept = kept[np.argsort(run_M[kept], kind="stable")]
-        return row_M[kept], run_M[kept]
-
-    def overlaps(self, row: Integers, run: Hashes, rows: int) -> Overlap:
-        """Every pair of a text and a held-out text whose runs it holds to a share of at least `cover`.
-
-        The texts are given as `whet.data.runs.run_hashes` gives them: the row and the hash of each run.
+        `sample` are runs of the stream, repeated as often as they are there; none is right too, only slower.
         """
-        where, found = self._lookup.find(run & MEMBER)
-        repeat = self._start[found + 1] - self._start[found]
-        offset = np.arange(int(repeat.sum())) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-        held_out = self._row_E[np.repeat(self._start[found], repeat) + offset]
-        text = np.repeat(row[where], repeat)
-        maybe = self._may_be_covered(bitmaps_of(row, run, rows), text, held_out)
-        pairs = np.sort(text[maybe] * max(1, self.sets.rows) + held_out[maybe])
-        pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])] if len(pairs) else pairs
-        text, held_out = np.divmod(pairs, max(1, self.sets.rows))
-        return self._counted(row, run, rows, text, held_out)
+        self.sets, self.least, self.by_jaccard = sets, least, by_jaccard
+        self._bits_H4 = sets.bitmaps()
+        distinct = _distinct(sets.member_M)
+        plain = Ids(distinct, np.arange(len(distinct)))
+        uses_I = np.zeros(len(distinct) + 1, dtype=np.int64)
+        for runs in sample:
+            uses_I += np.bincount(plain.find(runs & MEMBER) + 1, minlength=len(distinct) + 1)
+        order = np.argsort(uses_I[1:], kind="stable")
+        rank_I = np.empty(len(distinct), dtype=np.int64)
+        rank_I[order] = np.arange(len(distinct))
+        self._ids = Ids(distinct, rank_I)
+        seen = np.cumsum(uses_I[1:][order] + 1)
+        self._class_I = (_CLASSES * (seen - 1) // max(1, int(seen[-1]) if len(seen) else 1)).astype(np.int8)
+        self._index(rank_I[plain.find(sets.member_M)], len(distinct))
 
-    def _counted(self, row: Integers, run: Hashes, rows: int, text: Integers, held_out: Integers) -> Overlap:
+    def _index(self, rank_M: Integers, distinct: int) -> None:
+        """The entries by run. `_largest_E`: the texts of at most so many runs can have their first common one here."""
+        size_H = self.sets.size_N
+        row_M = np.repeat(np.arange(self.sets.rows, dtype=np.uint64), size_H)
+        rank_M = (np.sort(row_M << _HALF | rank_M.astype(np.uint64)) & _LOW).astype(np.int64)
+        place_M = np.arange(len(rank_M)) - np.repeat(self.sets.start_N[:-1], size_H)
+        enough = size_H - np.ceil(self.least * size_H - 1e-9).astype(np.int64) + 1
+        entry = np.flatnonzero(place_M < np.repeat(enough, size_H))
+        entry = entry[np.argsort(rank_M[entry], kind="stable")]
+        self._row_E = row_M[entry].astype(np.int64)
+        self._start_I = np.searchsorted(rank_M[entry], np.arange(distinct + 1))
+        self._least_needed = self.least * max(1, int(size_H[size_H > 0].min(initial=_ANY_SIZE)))
+        size_E = size_H[self._row_E]
+        self._size_E = size_E.astype(np.int32)
+        self._largest_E: npt.NDArray[np.int32] | None = None
+        if self.by_jaccard:
+            share = self.least / (1 + self.least)
+            largest = np.floor((size_E - place_M[entry] + 1e-6) / share) - size_E
+            self._largest_E = np.clip(largest, 0, _ANY_SIZE).astype(np.int32)
+
+    def numbers(self, run: Hashes) -> Integers:
+        """The number of each run, the smaller the rarer in the stream; -1 for one that no held-out text has."""
+        return self._ids.find(run & MEMBER)
+
+    def pairs(self, row: Integers, run: Hashes, number: Integers, rows: int) -> Overlap:
+        """Every pair that is wanted, by text and held-out text. `row` and `run` as `run_hashes` gives them.
+
+        `number` is what `numbers` says of the runs, and `rows` how many texts there are.
+        """
+        bits_T4 = bitmaps_of(row, run, rows)
+        most_T = np.bincount(row, minlength=rows)
+        fewest_T = _fewest(row, run, rows) if self.by_jaccard else most_T
+        found = [self._alike(bits_T4, most_T, *met) for met in self._meetings(row, number, fewest_T)]
+        packed = _distinct(np.concatenate([np.zeros(0, dtype=np.uint64), *found]))
+        text, held_out = (packed >> _HALF).astype(np.int64), (packed & _LOW).astype(np.int64)
         is_candidate = np.zeros(rows, dtype=np.bool_)
         is_candidate[text] = True
-        needed = is_candidate[row]
-        sets = sets_of([(row[needed], run[needed], rows)])
-        shared = shared_counts(sets, text, held_out, self.sets)
-        size, held_out_size = sets.size_N[text], self.sets.size_N[held_out]
-        found = Overlap(
+        kept = np.flatnonzero(is_candidate[row])
+        sets = sets_of([(row[kept], run[kept], rows)])
+        found_P = Overlap(
             row=text,
             held_out=held_out,
-            shared=shared,
-            cover=shared / np.maximum(1, held_out_size),
-            jaccard=shared / np.maximum(1, size + held_out_size - shared),
+            shared=shared_counts(sets, text, held_out, self.sets),
+            size=sets.size_N[text],
+            held_out_size=self.sets.size_N[held_out],
         )
-        return found.where(found.cover >= self.cover - 1e-12)
+        return found_P.where(found_P.shared >= self._needed(found_P.held_out_size, found_P.size) - 1e-9)
 
-    def _may_be_covered(self, bits_T4: Hashes, text: Integers, held_out: Integers) -> npt.NDArray[np.bool_]:
-        """Each bit that only the held-out text has is a run that the other lacks; at most n - ceil(c n) may be."""
-        missing = self._bits_H4[held_out] & ~bits_T4[text]
-        size = self.sets.size_N[held_out]
-        allowed = size - np.ceil(self.cover * size - 1e-9).astype(np.int64)
-        return np.asarray(bits_set(missing) <= allowed)
+    def _needed(self, held_out_size: Integers, size: Integers) -> npt.NDArray[np.float64]:
+        """How many common runs make a pair wanted; not rounded."""
+        if self.by_jaccard:
+            return np.asarray(self.least / (1 + self.least) * (held_out_size + size))
+        return np.asarray(self.least * held_out_size)
+
+    def _meetings(self, row: Integers, number: Integers, fewest_T: Integers) -> Iterator[tuple[Integers, Integers]]:
+        """Texts and held-out texts with the same run where it can be the first common one, some at a time.
+
+        The known runs that a text has left from there on are counted by classes of rarity, so a few too many.
+        """
+        known = np.flatnonzero(number >= 0)
+        row, number = row[known], number[known]
+        slot = row * _CLASSES + self._class_I[number]
+        counts_TC = np.bincount(slot, minlength=len(fewest_T) * _CLASSES).reshape(-1, _CLASSES)
+        left_TC = np.cumsum(counts_TC[:, ::-1], axis=1)[:, ::-1]
+        # Whatever the held-out text, at least so many runs are common to a wanted pair.
+        least_T = self.least * fewest_T if self.by_jaccard else np.full(len(fewest_T), self._least_needed)
+        probe = np.flatnonzero((left_TC >= least_T[:, None] - 1e-9).ravel()[slot])
+        row, number, left = row[probe], number[probe], left_TC.ravel()[slot[probe]]
+        first = self._start_I[number]
+        count = self._start_I[number + 1] - first
+        total = np.cumsum(count)
+        begin = 0
+        while begin < len(row):
+            reached = int(total[begin - 1]) if begin else 0
+            end = max(begin + 1, int(np.searchsorted(total, reached + _MEETINGS, side="right")))
+            part = slice(begin, end)
+            yield self._met(row[part], fewest_T[row[part]], left[part], first[part], count[part])
+            begin = end
+
+    def _met(
+        self, row: Integers, fewest: Integers, left: Integers, first: Integers, count: Integers
+    ) -> tuple[Integers, Integers]:
+        which = np.repeat(np.arange(len(row), dtype=np.int32), count)
+        entry = np.arange(len(which)) + np.repeat(first - (np.cumsum(count) - count), count)
+        most = (left + 1e-6) / self.least
+        if self._largest_E is not None:
+            kept = np.flatnonzero(self._largest_E[entry] >= fewest.astype(np.int32)[which])
+            which, entry = which[kept], entry[kept]
+            most = (left + 1e-6) * (1 + self.least) / self.least - fewest
+        kept = np.flatnonzero(self._size_E[entry] <= np.minimum(most, _ANY_SIZE).astype(np.int32)[which])
+        return row[which[kept]], self._row_E[entry[kept]]
+
+    def _alike(self, bits_T4: Hashes, most_T: Integers, text: Integers, held_out: Integers) -> Hashes:
+        """The pairs, packed, that their bitmaps do not rule out: a bit that one alone has is a run the other lacks."""
+        ours, size = self._bits_H4[held_out], self.sets.size_N[held_out]
+        if self.by_jaccard:
+            # Of n + m runs in all, 2 s are in both: n + m - 2 s with s = t / (1 + t) (n + m) may be in one alone.
+            allowed = (1 - self.least) / (1 + self.least) * (size + most_T[text])
+            kept = _bits_set(ours ^ bits_T4[text]) <= allowed + 1e-9
+        else:
+            kept = _bits_set(ours & ~bits_T4[text]) <= (1 - self.least) * size + 1e-9
+        return text[kept].astype(np.uint64) << _HALF | held_out[kept].astype(np.uint64)
+
+
+def _bits_set(bits_P4: Hashes) -> npt.NDArray[np.uint32]:
+    """How many of the 256 bits of each row are 1: four bytes added at once."""
+    counts = np.bitwise_count(bits_P4).view(np.uint32)[:, 0]
+    even_odd = (counts & np.uint32(0xFF00FF)) + (counts >> np.uint32(8) & np.uint32(0xFF00FF))
+    return np.asarray((even_odd + (even_odd >> np.uint32(16))) & np.uint32(0xFFFF))
+
+
+def _fewest(row: Integers, run: Hashes, rows: int) -> Integers:
+    """How many different runs each row has at least: so many slots of a table do they fall into."""
+    is_taken = np.zeros(rows * _SLOTS, dtype=np.uint8)
+    is_taken[row * _SLOTS + ((run >> np.uint64(8)).astype(np.int64) & (_SLOTS - 1))] = 1
+    taken = np.packbits(is_taken).view(np.uint64).reshape(rows, -1)
+    return np.asarray(np.bitwise_count(taken).sum(axis=1, dtype=np.int64))
+
+
+def _distinct(values: Hashes) -> Hashes:
+    values = np.sort(values)
+    return values[np.append(True, values[1:] != values[:-1])] if len(values) else values
 
 
 def overlaps(
@@ -125,32 +267,20 @@ def overlaps(
 
     The proof that nothing held out is nearly trained on: no sampling, no pair missed.
     """
-    held = HeldOut(run_sets(held_out, size=size), cover=threshold, sample=sample(stream[:_SAMPLE], size=size))
-    parts = where.texts(stream).map(partial(_overlaps, threshold, size), where.put(held))
-    found: list[Arrays] = []
-    first = 0
-    for part in parts:
-        found.append({**part, "row": part["row"] + first})
-        first += int(part["rows"][0])
+    common = (run_hashes(table, size)[1] for table in word_tables(stream[:_SAMPLE]))
+    held = HeldOut(run_sets(held_out, size=size), least=threshold, by_jaccard=True, sample=common)
     none = np.zeros(0, dtype=np.int64)
-    return Overlap(
-        row=np.concatenate([none, *(part["row"] for part in found)]),
-        held_out=np.concatenate([none, *(part["held_out"] for part in found)]),
-        shared=np.concatenate([none, *(part["shared"] for part in found)]),
-        cover=np.concatenate([np.zeros(0), *(part["cover"] for part in found)]),
-        jaccard=np.concatenate([np.zeros(0), *(part["jaccard"] for part in found)]),
-    )
+    found: dict[str, list[npt.NDArray[Any]]] = {field.name: [none] for field in fields(Overlap)}
+    first = 0
+    for part in where.texts(stream).map(partial(_overlaps, size), where.put(held)):
+        for name, columns in found.items():
+            columns.append(part[name] + first if name == "row" else part[name])
+        first += int(part["rows"][0])
+    return Overlap(**{name: np.concatenate(columns) for name, columns in found.items()})
 
 
-def _overlaps(threshold: float, size: int, held: HeldOut, texts: Sequence[str]) -> Iterator[Arrays]:
+def _overlaps(size: int, held: HeldOut, texts: Sequence[str]) -> Iterator[Arrays]:
     """A step: what some texts of the stream have in common with the held-out ones."""
     for table in word_tables(texts):
-        found = held.overlaps(*run_hashes(table, size), table.rows)
-        found = found.where(found.jaccard >= threshold - 1e-12)
-        yield asdict(found) | {"rows": np.array([table.rows])}
-
-
-def sample(texts: Sequence[str], *, size: int) -> Hashes:
-    """The runs of some texts of the stream, as members of sets, for `HeldOut` to learn which are common."""
-    runs = [run_hashes(table, size)[1] for table in word_tables(texts)]
-    return np.concatenate([np.zeros(0, dtype=np.uint64), *runs]) & MEMBER
+        row, run = run_hashes(table, size)
+        yield asdict(held.pairs(row, run, held.numbers(run), table.rows)) | {"rows": np.array([table.rows])}

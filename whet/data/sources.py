@@ -21,7 +21,7 @@ from whet.data.loaded import has_hub_card, loaded_rows, was_saved
 from whet.data.readers import ENDINGS, file_rows, is_data_file
 from whet.data.shelf import renamed, shelved
 
-__all__ = ["ENDINGS", "Source", "read_sources", "stream_file"]
+__all__ = ["ENDINGS", "Source", "read_sources", "stream_file", "stream_source"]
 
 _EMBEDDED = "whet:arithmetic"
 # What `datasets` writes beside its data files.
@@ -107,7 +107,24 @@ def stream_file(path: Path, settings: DataSettings) -> Iterator[Record | Rejecte
 
     What is left out of conversation trees is not among them; a `.json` list's text is held whole.
     """
-    name = _shown(path.name)
+    yield from _stream(_shown(path.name), path, settings)
+
+
+def stream_source(name: str, settings: DataSettings) -> Iterator[Record | Rejected]:
+    """What `read_sources` reads, one record at a time; files, also those of a folder, in memory for a few rows."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        yield from stream_file(path, settings)
+    elif path.is_dir() and not _is_of_datasets(path, settings):
+        for file in _folder_files(path, settings):
+            yield from _stream(_shown(file.relative_to(path).as_posix()), file, settings)
+    else:
+        for source in read_sources(name, settings, seed=0):
+            yield from source.records
+            yield from source.rejected
+
+
+def _stream(name: str, path: Path, settings: DataSettings) -> Iterator[Record | Rejected]:
     rows, columns = _with_columns(name, file_rows(path, settings.columns), settings)
     for read in _read(name, columns, rows, settings):
         yield from read.records
@@ -194,10 +211,18 @@ def _folder_sources(path: Path, settings: DataSettings) -> list[Source]:
     name = _shown(path.resolve().name)
     if (path / "manifest.json").is_file() and (path / "ft_train.parquet").is_file():
         raise DataError(f"{path}: was prepared by whet; give the files that its rows came from")
-    if was_saved(path):
-        return [_understood(name, None, loaded_rows(str(path), settings, from_disk=True), settings)]
-    if settings.config is not None or has_hub_card(path):
-        return [_understood(name, None, loaded_rows(str(path), settings, from_disk=False), settings)]
+    if _is_of_datasets(path, settings):
+        rows = loaded_rows(str(path), settings, from_disk=was_saved(path))
+        return [_understood(name, None, rows, settings)]
+    return [_file_source(file.relative_to(path).as_posix(), file, settings) for file in _folder_files(path, settings)]
+
+
+def _is_of_datasets(path: Path, settings: DataSettings) -> bool:
+    """Whether `datasets` is to read the folder: it wrote it, or a configuration or a card says how to."""
+    return was_saved(path) or settings.config is not None or has_hub_card(path)
+
+
+def _folder_files(path: Path, settings: DataSettings) -> list[Path]:
     files = sorted(
         file
         for file in path.rglob("*")
@@ -216,7 +241,7 @@ def _folder_sources(path: Path, settings: DataSettings) -> list[Source]:
         raise DataError(f"{unreadable}: neither a file nor a folder; take it out of {path}")
     if not chosen:
         raise DataError(f"{path}: no data file in this folder; known endings: {', '.join(ENDINGS)}")
-    return [_file_source(file.relative_to(path).as_posix(), file, settings) for file in chosen]
+    return chosen
 
 
 def _name_parts(file: Path, folder: Path) -> set[str]:
