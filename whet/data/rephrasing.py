@@ -55,11 +55,14 @@ class Matches:
 
 
 class _Nearest:
-    """For each row the row that is most like it, and by how much more than the next."""
+    """For each row the row that is most like it, and by how much more than the next.
+
+    A next one that is below the rule's `least` is not seen, and counts as just there.
+    """
 
     def __init__(self, rows: int, rule: Rule) -> None:
         self._rule = rule
-        self._cosine_R, self._second_R = np.zeros(rows), np.zeros(rows)
+        self._cosine_R, self._second_R = np.zeros(rows), np.full(rows, rule.least)
         self.other_R = np.full(rows, -1)
 
     def see(self, found: Alike) -> None:
