@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Arrays", "Run", "memory_kb", "run_tools", "worker"]
+__all__ = ["Arrays", "Run", "run_tools", "worker"]
 
 Arrays = dict[str, np.ndarray]
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -86,16 +86,16 @@ def worker(
         with (folder / f"{name}.jsonl").open(encoding="utf-8") as lines:
             arguments[name] = prepare([json.loads(line) for line in lines])
     run(**{name: prepare(texts) for name, texts in warm_up.items()})
-    before = memory_kb(peak=False)
+    before = _memory_kb(peak=False)
     began, began_wall = time.process_time(), time.perf_counter()
     found = run(**arguments)
     stats = {"cpu_s": time.process_time() - began, "wall_s": time.perf_counter() - began_wall}
-    stats["kb"] = max(0, memory_kb(peak=True) - before)
+    stats["kb"] = max(0, _memory_kb(peak=True) - before)
     np.savez(folder / "found.npz", **found)
     sys.stdout.write(json.dumps(stats) + "\n")
 
 
-def memory_kb(*, peak: bool) -> int:
+def _memory_kb(*, peak: bool) -> int:
     """Of this process alone: on Linux the resource module's peak is the parent's where that is larger."""
     status = Path("/proc/self/status")
     if status.exists():

@@ -2,9 +2,9 @@
 
 Every number of workers runs in a process of its own, from texts in memory to the pairs of the views near, stop and
 template, once Ray is up and warm. `driver` is the CPU time of the process that asks, `all` that of it and of all it
-started; `kB/row` is the driver's peak above the texts, without what lies in Ray's object store. `same` says whether
-all pairs and scores are those of the first number of workers, bit for bit. --prepare runs the whole of `whet data split`
-as well, from a file of rows to the manifest, Ray's start included.
+started; `kB/row` is the driver's own peak above the texts, without what lies in Ray's shared object store. `same` says
+whether all pairs and scores are those of the first number of workers, bit for bit. With --prepare the whole of
+`whet data split` runs as well, from a file of rows to the manifest, Ray's start included.
 """
 
 import argparse
@@ -14,13 +14,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import planted
-from fresh import memory_kb
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -55,6 +56,29 @@ def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
         "driver": time.process_time() - driver,
         "all": cpu_seconds() - everything,
     }
+
+
+@contextmanager
+def own_memory() -> Iterator[list[int]]:
+    """kB of this process that it shares with no other, looked at all the while."""
+
+    def look() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+
+    kb, is_over = [look()], threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.01):
+            kb.append(look())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield kb
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 def views(texts: Sequence[str], where: Any) -> str:
@@ -98,9 +122,10 @@ def work(workers: int, rows: int, whole: bool) -> None:
     began = time.perf_counter()
     with working(workers) as where:
         views(texts[:2000], where)
-        start_s, before = time.perf_counter() - began, memory_kb(peak=False)
-        found, seconds = timed(lambda: views(texts, where))
-        row: dict[str, Any] = {"found": found, "start": start_s, "kb": (memory_kb(peak=True) - before) / rows} | seconds
+        start_s = time.perf_counter() - began
+        with own_memory() as kb:
+            found, seconds = timed(lambda: views(texts, where))
+        row: dict[str, Any] = {"found": found, "start": start_s, "kb": (max(kb) - kb[0]) / rows} | seconds
     if whole:
         row["files"], row["prepare"] = prepared(texts, workers)
     sys.stdout.write(json.dumps(row) + "\n")

@@ -153,11 +153,23 @@ def test_arrays_and_texts_come_back_from_their_table_as_they_were() -> None:
     assert list(distributed._rows(table)) == [(7, texts)]
 
 
-@pytest.mark.parametrize(("rows", "most_bytes", "expected"), [(3, 99, [3, 3, 1]), (99, 4, [2, 2, 2, 1]), (99, 99, [7])])
+@pytest.mark.parametrize(
+    ("rows", "characters", "expected"),
+    [(4, 99, [4, 3]), (5, 99, [4, 3]), (99, 5, [2, 2, 2, 1]), (99, 3, [1] * 7), (99, 99, [7])],
+)
 def test_blocks_of_texts_are_bounded(
-    rows: int, most_bytes: int, expected: Sequence[int], monkeypatch: pytest.MonkeyPatch
+    rows: int, characters: int, expected: Sequence[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributed, "_BYTES", most_bytes)
+    # Texts are looked at by twos: seven of two characters each.
+    monkeypatch.setattr(distributed, "_FEWEST_ROWS", 2)
+    monkeypatch.setattr(distributed, "_CHARACTERS", characters)
     blocks = list(distributed._text_blocks(["ab"] * 7, rows))
     assert [len(block) for block in blocks] == expected
-    assert b"".join(text for block in blocks for text in block) == b"ab" * 7
+
+
+def test_a_long_text_stands_alone_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "_FEWEST_ROWS", 4)
+    monkeypatch.setattr(distributed, "_CHARACTERS", 10)
+    texts = ["a", "b", "c", "d", "e" * 30, "f", "g", "h", "i"]
+    blocks = list(distributed._text_blocks(texts, 99))
+    assert blocks == [["a", "b", "c", "d"], ["e" * 30], ["f"], ["g"], ["h"], ["i"]]

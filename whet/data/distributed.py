@@ -27,7 +27,7 @@ from whet.data.where import HERE, Arrays, Blocks, Ref, Step, Where
 __all__ = ["OnRay", "require_ray", "working"]
 
 Value = TypeVar("Value")
-_ROWS, _FEWEST_ROWS, _BYTES = 1 << 16, 1 << 10, 1 << 25  # of a block of texts
+_ROWS, _FEWEST_ROWS, _CHARACTERS = 1 << 16, 1 << 10, 1 << 25  # of a block of texts
 _ANSWER_S = 5
 _PIECES = 4  # for each worker, so that none waits long for the last
 _NUMBER, _TEXTS = "_block", "_texts"  # columns of our own
@@ -134,14 +134,19 @@ class OnRay:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
+        self._sent_texts: tuple[Sequence[str], Blocks] | None = None
         self.pieces = _PIECES * workers
 
     def put(self, value: Value) -> Ref[Value]:
         return _RayRef(value)
 
     def texts(self, texts: Sequence[str]) -> Blocks:
-        rows = max(_FEWEST_ROWS, min(_ROWS, -(-len(texts) // self.pieces)))
-        return self._sent(_text_table(number, block) for number, block in enumerate(_text_blocks(texts, rows)))
+        """Sent once, however many steps read the same texts."""
+        if self._sent_texts is None or self._sent_texts[0] is not texts:
+            rows = max(_FEWEST_ROWS, min(_ROWS, -(-len(texts) // self.pieces)))
+            tables = (_text_table(number, block) for number, block in enumerate(_text_blocks(texts, rows)))
+            self._sent_texts = texts, self._sent(tables)
+        return self._sent_texts[1]
 
     def blocks(self, blocks: Iterable[Arrays]) -> Blocks:
         return self._sent(_table([number], [block]) for number, block in enumerate(blocks))
@@ -215,25 +220,32 @@ def _worked(table: Any, *, step: Step, shared: Sequence[Any]) -> Any:
     return _table(numbers, made)
 
 
-def _text_blocks(texts: Sequence[str], rows: int) -> Iterator[list[bytes]]:
-    """Encoded texts, so many or so many bytes together."""
-    block: list[bytes] = []
+def _text_blocks(texts: Sequence[str], rows: int) -> Iterator[list[str]]:
+    """About so many texts together, fewer where they are long."""
+    block: list[str] = []
     size = 0
     for first in range(0, len(texts), _FEWEST_ROWS):
-        for text in texts[first : first + _FEWEST_ROWS]:
-            block.append(text.encode("utf-8", "surrogatepass"))
-            size += len(block[-1])
-            if len(block) == rows or size >= _BYTES:
-                yield block
-                block, size = [], 0
+        part = list(texts[first : first + _FEWEST_ROWS])
+        characters = sum(map(len, part))
+        if block and (len(block) + len(part) > rows or size + characters > _CHARACTERS):
+            yield block
+            block, size = [], 0
+        if characters > _CHARACTERS:
+            together = max(1, len(part) * _CHARACTERS // characters)
+            yield from (part[place : place + together] for place in range(0, len(part), together))
+        else:
+            block, size = block + part, size + characters
     if block:
         yield block
 
 
-def _text_table(number: int, texts: list[bytes]) -> Any:
+def _text_table(number: int, texts: list[str]) -> Any:
     import pyarrow as pa
 
-    values = pa.array(texts, pa.large_binary())
+    try:
+        values = pa.array(texts, pa.large_binary())
+    except UnicodeEncodeError:  # a lone surrogate
+        values = pa.array([text.encode("utf-8", "surrogatepass") for text in texts], pa.large_binary())
     column = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), values)
     return pa.table({_NUMBER: pa.array([number], pa.int64()), _TEXTS: column})
 
