@@ -26,33 +26,38 @@ _KEPT = ("pinned", "the same as earlier")
 
 def require_shape(path: Path, manifest: Mapping[str, Any]) -> None:
     """`DataError` when the manifest lacks what the proof reads, or has it in another type."""
-    files = [*_mapping(manifest, "purposes").values(), manifest.get("unused")]
-    settings = _mapping(manifest, "settings")
-    pinned = settings.get("pinned")
+    mappings = {name: manifest.get(name) for name in ("purposes", "unused", "files", "settings")}
+    lists = {name: manifest.get(name) for name in ("sources", "rows")}
     is_whole = (
-        set(_mapping(manifest, "purposes")) == set(PURPOSES)
-        and all(isinstance(entry, dict) and _are_texts(entry.get("file"), entry.get("sha256")) for entry in files)
-        and _are_texts(*_mapping(manifest, "files").values())
-        and isinstance(manifest.get("seed"), int)
-        and isinstance(manifest.get("beyond_limit"), int)
-        and all(isinstance(settings.get(name, 0), str | None) for name in ("group", "paraphrase", "time"))
-        and isinstance(pinned, dict)
-        and all(isinstance(names, list) and _are_texts(*names) for names in pinned.values())
-        and all(isinstance(entry, dict) and isinstance(entry.get("rows"), int) for entry in _list(manifest, "sources"))
-        and all(map(_is_row_entry, _list(manifest, "rows")))
+        all(isinstance(value, dict) for value in mappings.values())
+        and all(isinstance(value, list) for value in lists.values())
+        and all(type(manifest.get(name)) is int for name in ("seed", "beyond_limit"))
+        and set(manifest["purposes"]) == set(PURPOSES)
+        and all(map(_is_file_entry, (*manifest["purposes"].values(), manifest["unused"])))
+        and _are_texts(*manifest["files"].values())
+        and _are_settings(manifest["settings"])
+        and all(map(_is_source_entry, manifest["sources"]))
+        and all(map(_is_row_entry, manifest["rows"]))
     )
     if not is_whole:
         raise DataError(f"{path}: not whole; it was damaged or edited after it was written, prepare the data again")
 
 
-def _mapping(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = manifest.get(name)
-    return value if isinstance(value, dict) else {}
+def _is_file_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and _are_texts(entry.get("file"), entry.get("sha256"))
 
 
-def _list(manifest: Mapping[str, Any], name: str) -> Sequence[Any]:
-    value = manifest.get(name)
-    return value if isinstance(value, list) else (None,)
+def _is_source_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and _are_texts(entry.get("name")) and type(entry.get("rows")) is int
+
+
+def _are_settings(settings: Mapping[str, Any]) -> bool:
+    pinned = settings.get("pinned")
+    return (
+        all(isinstance(settings.get(name, 0), str | None) for name in ("group", "paraphrase", "time"))
+        and isinstance(pinned, dict)
+        and all(isinstance(names, list) and _are_texts(*names) for names in pinned.values())
+    )
 
 
 def _are_texts(*values: object) -> bool:
