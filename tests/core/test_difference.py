@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from whet.core.difference import Piece, differences
+from whet.core.difference import Piece, differences, shortened
 
 
 def changed(pieces: tuple[Piece, ...]) -> list[str]:
@@ -44,6 +44,28 @@ def test_equal_texts_have_one_piece_and_empty_ones_none() -> None:
 
 def test_long_texts_are_compared_line_by_line() -> None:
     lines = [f"line {number} of a long text" for number in range(1000)]
-    left, right = differences("\n".join(lines), "\n".join([*lines[:500], "another", *lines[501:]]))
-    assert changed(left) == ["line 500 of a long text\n"]
-    assert changed(right) == ["another\n"]
+    others = ["another", *lines[1:500], "one more", *lines[501:-1], "the last"]
+    left, right = differences("\n".join(lines), "\n".join(others))
+    # the first and the last lines, and between them whole lines
+    assert changed(left) == ["line 0 of a long text\n", "line 500 of a long text\n", "line 999 of a long text"]
+    assert changed(right) == ["another\n", "one more\n", "the last"]
+
+
+def test_a_word_that_is_new_in_a_long_text_is_found_between_its_common_ends() -> None:
+    words = [f"w{number}" for number in range(5000)]
+    left, right = differences(" ".join(words), " ".join([*words[:4000], "new", *words[4001:]]))
+    assert (changed(left), changed(right)) == (["w4000"], ["new"])
+    assert differences("a b a b", "a b a b a b")[0] == (Piece(text="a b a b", is_changed=False),)
+    assert changed(differences("a b a b", "a b a b a b")[1]) == [" a b"]
+
+
+def test_long_stretches_are_shortened_and_what_is_cut_is_counted() -> None:
+    same, new = Piece(text="a" * 31, is_changed=False), Piece(text="b" * 50, is_changed=True)
+    # of a stretch of more than 3 x 10 characters its ends stay when there is something to compare, what is new stays
+    ends = Piece(text=f"{'a' * 10} … {'a' * 10}", is_changed=False)
+    assert shortened([same, new], most=100, ends=10) == (ends, new)
+    assert shortened([same], most=31, ends=10) == (same,)
+    # 23 + 17 characters fit, 33 do not
+    cut = (ends, Piece(text="b" * 17, is_changed=True), Piece(text=" … and 33 more characters", is_changed=False))
+    assert shortened([same, new], most=40, ends=10) == cut
+    assert shortened([ends, new], most=23, ends=10) == (ends, Piece(text=" … and 50 more characters", is_changed=False))

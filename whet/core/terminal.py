@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from whet.core.difference import Piece
+from whet.core.difference import Piece, shortened
 from whet.core.runlog import printable
 
 __all__ = ["Page"]
@@ -49,25 +49,12 @@ class Page:
 
     def text(self, pieces: Iterable[Piece]) -> Text:
         """A row's text: what is changed is marked by colour, or in brackets; what is long is cut, and says so."""
-        parts = list(pieces)
-        is_compared = len(parts) > 1
-        shown, left = Text(), _MOST
-        for piece in parts:
-            content = piece.text
-            if is_compared and not piece.is_changed and len(content) > 3 * _ENDS:
-                content = f"{content[:_ENDS]} … {content[-_ENDS:]}"
-            if len(content) > left:
-                shown.append(printable(content[:left]))
-                rest = sum(len(part.text) for part in parts) - _MOST
-                shown.append(f" … and {max(rest, len(content) - left):,} more characters")
-                break
-            left -= len(content)
-            if not piece.is_changed:
-                shown.append(printable(content))
-            elif self.has_colour:
-                shown.append(printable(content), style=_CHANGED)
+        shown = Text()
+        for piece in shortened(pieces, most=_MOST, ends=_ENDS):
+            if piece.is_changed and self.has_colour:
+                shown.append(printable(piece.text), style=_CHANGED)
             else:
-                shown.append(f"[{printable(content)}]")
+                shown.append(f"[{printable(piece.text)}]" if piece.is_changed else printable(piece.text))
         return shown
 
     def columns(self, rows: Sequence[tuple[str, Sequence[Text | str]]], *, indent: int = 2) -> None:

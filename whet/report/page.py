@@ -16,6 +16,7 @@ from whet.core.recipe import Recipe
 from whet.core.records import PURPOSES
 from whet.core.runfolder import flatten
 from whet.report import figures
+from whet.report.data import read_data_section
 from whet.report.figures import STAGE_NAMES, Figure
 
 __all__ = ["RunFiles", "run_figures", "write_report"]
@@ -95,6 +96,7 @@ def write_report(run: Path) -> Path:
     environment.filters |= {"percent": _percent, "points": _points, "visible": _visible, "seconds": _seconds}
     page = environment.get_template("page.html.jinja").render(
         files=files,
+        data=read_data_section(run / "data", files.manifest) if files.manifest else None,
         figures=drawn,
         specs=_harmless_json({key: figure.vega_lite for key, figure in drawn.items()}),
         stages=STAGE_NAMES,
