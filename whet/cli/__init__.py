@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import cyclopts
 
-from whet.cli import data, look, run, start  # noqa: F401  (they add their verbs to the app)
+from whet.cli import contamination, data, look, run, start  # noqa: F401  (they add their verbs to the app)
 from whet.cli.app import app, fail
 from whet.core.errors import RecipeError, TrainingStoppedError, WhetError
 from whet.core.runlog import printable

@@ -14,7 +14,7 @@ import cyclopts
 from whet.cli.app import AtLeastOne, Json, Quiet, Settings, data_app, read_recipe
 from whet.core.errors import DataError, RecipeError
 
-__all__ = ["data_check", "data_contamination", "data_split", "data_trace", "data_view"]
+__all__ = ["data_check", "data_split", "data_trace", "data_view"]
 
 
 @data_app.command(name="split", usage="whet data split SOURCE... --out DIR [--seed N] [--data.SETTING VALUE ...]")
@@ -164,20 +164,3 @@ def data_trace(
     _print_lines(hit.as_json() for hit in traced.hits) if as_json else show_trace(Page(), traced)
     if not traced.hits:
         sys.exit(1)
-
-
-@data_app.command(name="contamination")
-def data_contamination(train: Path, /, *, against: Path, as_json: Json = False) -> None:
-    """The rows of a training file that a benchmark file holds too: the same, nearly, or as a template."""
-    from whet.data.contamination import contamination
-
-    hits = contamination(train, against)
-    for hit in hits:
-        line = {"row": hit.row, "kind": hit.kind, "score": round(hit.score, 4), "benchmark_row": hit.benchmark_row}
-        print(
-            json.dumps(line)
-            if as_json
-            else f"row {hit.row}: {hit.kind} {hit.score:.2f}, benchmark row {hit.benchmark_row}"
-        )
-    if not as_json:
-        print(f"{len(hits)} contaminated rows")

@@ -1,7 +1,6 @@
 """A file of rows without some of them: what stays, stays as it is."""
 
 import gzip
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,14 +57,22 @@ def _packed(out: Path, stream: IO[bytes]) -> Iterator[Any]:
         case ".zst":
             import pyarrow as pa
 
-            content = io.BytesIO()
-            with pa.CompressedOutputStream(pa.PythonFile(content, mode="w"), "zstd") as packed:
+            with pa.CompressedOutputStream(pa.PythonFile(_LeftOpen(stream), mode="w"), "zstd") as packed:
                 yield packed
-                packed.flush()
-                packed.close()
-            stream.write(content.getvalue())
         case _:
             yield stream
+
+
+class _LeftOpen:
+    """A stream that stays open when what is written through it is closed."""
+
+    closed = False
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.write, self.flush = stream.write, stream.flush
+
+    def close(self) -> None:
+        self.flush()
 
 
 def _parquet(source: Path, out: Path, stream: IO[bytes], left_out: set[int]) -> int:

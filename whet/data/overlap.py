@@ -63,7 +63,7 @@ class Overlap:
     @property
     def jaccard(self) -> npt.NDArray[np.float64]:
         """The similarity of both sets."""
-        return self.shared / np.maximum(1, self.size + self.held_out_size - self.shared)
+        return np.asarray(self.shared / np.maximum(1, self.size + self.held_out_size - self.shared))
 
     def where(self, kept: npt.NDArray[np.bool_]) -> "Overlap":
         return Overlap(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
