@@ -90,13 +90,17 @@ def test_workers_write_the_same_bytes(
 
 
 @needs_ray
-def test_the_order_is_that_of_the_blocks_whoever_is_first(two_workers: Where) -> None:
-    def slow_first(block: Arrays) -> Iterator[Arrays]:
-        time.sleep(0.5 if block["number"][0] == 0 else 0)
+def test_the_order_is_that_of_the_blocks_whoever_is_first(two_workers: Where, tmp_path: Path) -> None:
+    def first_is_last(block: Arrays) -> Iterator[Arrays]:
+        number, deadline = int(block["number"][0]), time.monotonic() + 20
+        (tmp_path / str(number)).touch()
+        while number == 0 and not (tmp_path / "5").exists():
+            assert time.monotonic() < deadline, "the other worker did not come"
+            time.sleep(0.01)
         for copy in range(2):
             yield {"number": block["number"] * 10 + copy}
 
-    blocks = two_workers.blocks({"number": np.array([number])} for number in range(6)).map(slow_first)
+    blocks = two_workers.blocks({"number": np.array([number])} for number in range(6)).map(first_is_last)
     assert [int(block["number"][0]) for block in blocks] == [n * 10 + copy for n in range(6) for copy in range(2)]
 
 
