@@ -157,6 +157,14 @@ def test_a_file_that_is_not_as_the_manifest_says_is_told(data: Path, tmp_path: P
         pair_views(tmp_path, "all", count=1)
 
 
+@pytest.mark.parametrize("broken", [{"rows": None}, {"rows": [1]}, {"rows": [{"id": "a"}]}, {"views": ...}])
+def test_a_manifest_that_is_not_whole_is_told(data: Path, tmp_path: Path, broken: dict[str, Any]) -> None:
+    manifest = {name: value for name, value in (read_manifest(data) | broken).items() if value is not ...}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=r"manifest\.json: not whole"):
+        purpose_view(tmp_path, "ft_train", count=1)
+
+
 HOSTILE = "[bold]red[/bold] :smile: \x1b[31mlamp\x1b]0;owned\x07\u202e\r\x9b2J"
 SAFE = "[bold]red[/bold] :smile: \\x1b[31mlamp\\x1b]0;owned\\x07\\u202e\\r\\x9b2J"
 

@@ -119,7 +119,8 @@ def _columns(path: Path) -> tuple[list[str], list[int], list[str], list[str], li
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=["id", "messages", "completion"])
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=["id", "messages", "completion"])
         messages = table["messages"].combine_chunks()
         ends = messages.offsets.to_pylist()[1:]
         roles, contents = (messages.values.field(part).to_pylist() for part in ("role", "content"))

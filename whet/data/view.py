@@ -29,6 +29,9 @@ Pieces = tuple[Piece, ...]
 # An id may be given by so many of its first digits.
 FEWEST_DIGITS = 6
 _SUGGESTED = 3
+# What is read of a manifest and of each of its rows.
+_NEEDED = {"clusters", "rows", "unused", "views"}
+_ROW = {"id", "source", "row", "cluster", "purpose", "reason"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,11 @@ class Prepared:
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.manifest = read_manifest(data_dir)
-        self.rows: list[dict[str, Any]] = self.manifest["rows"]
+        rows: Any = self.manifest.get("rows")
+        are_rows = isinstance(rows, list) and all(isinstance(row, dict) and row.keys() >= _ROW for row in rows)
+        if not are_rows or not self.manifest.keys() >= _NEEDED:
+            raise DataError(f"{data_dir / 'manifest.json'}: not whole; it was damaged or edited after it was written")
+        self.rows: list[dict[str, Any]] = rows
 
     def views(self, places: Sequence[int]) -> list[RowView]:
         """The rows at these places of the manifest's list, read from their files."""

@@ -209,10 +209,14 @@ def _pairs(data_dir: Path, manifest: Entry) -> dict[str, tuple[PairCard, ...]]:
 
 def _read(path: Path, ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, filters=None if ids is None else [("id", "in", list(ids))])
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        if ids is not None:
+            table = table.filter(pc.is_in(table["id"], pa.array(ids)))
         return list(table.to_pylist())
     except (pa.ArrowException, OSError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).partition("\n")[0]

@@ -274,7 +274,8 @@ def _pairs_of(path: Path) -> list[int]:
     """How many pairs of different ranks each row of a file of rankings and comparisons has."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, columns=["kind", "ranks"])
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=["kind", "ranks"])
     return [
         1 if kind == "comparison" else sum(better < worse for better in ranks for worse in ranks)
         for kind, ranks in zip(table["kind"].to_pylist(), table["ranks"].to_pylist(), strict=True)
