@@ -4,12 +4,14 @@ Every number of workers runs in a process of its own, from texts in memory to th
 template, once Ray is up and warm. `driver` is the CPU time of the process that asks, `all` that of it and of all it
 started; `kB/row` is the driver's own peak above the texts, without what lies in Ray's shared object store. `same` says
 whether all pairs and scores are those of the first number of workers, bit for bit. With --prepare the whole of
-`whet data split` runs as well, from a file of rows to the manifest, Ray's start included.
+`whet data split` runs as well, from a file of rows to the manifest, Ray's start included. With --bands the rows that
+share a bucket of the LSH are counted, by the values of a band.
 """
 
 import argparse
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import planted
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -115,6 +118,53 @@ def prepared(texts: Sequence[str], workers: int) -> tuple[str, dict[str, float]]
     return files.hexdigest(), seconds
 
 
+def bands(rows: int) -> None:
+    """Rows that share a bucket and are not similar: their number grows with the square of the corpus."""
+    from whet.data.exact_join import verified
+    from whet.data.near import _MISSED
+    from whet.data.runs import Columns, run_sets
+    from whet.data.words import mixed
+
+    sets = run_sets(planted.gen(rows, 0).texts, size=3)
+    # One row of each set, by size.
+    _, first = np.unique(sets.fingerprints(), return_index=True)
+    sets = sets.taken(first[np.argsort(sets.size_N[first], kind="stable")])
+    columns = Columns(sets)
+    began = time.process_time()
+    minima = [columns.minima(number).astype(np.uint64) for number in range(48)]
+    nanoseconds = (time.process_time() - began) / 48 / sets.rows * 1e9
+    members = len(sets.member_M) / sets.rows
+    print(f"{sets.rows:,} different rows, {members:.1f} runs a row, {nanoseconds:.1f} ns a value and row")
+    print(
+        f"{'values':>7}{'bands .7':>10}{'bands .8':>10}{'not similar, a row and band':>29}{'a row, 1e9 rows, .7':>21}"
+    )
+    for size in (4, 6, 8, 12):
+        met = 0
+        for start in range(0, 48, size):
+            key = np.zeros(sets.rows, dtype=np.uint64)
+            for value in range(start, start + size):
+                key = mixed(key + minima[value])
+            pairs = in_one_bucket(key)
+            met += len(pairs) - len(verified(sets, pairs, 0.7)[0])
+        mean = met / (48 // size) / sets.rows
+        needed = [math.ceil(math.log(_MISSED) / math.log1p(-(threshold**size))) for threshold in (0.7, 0.8)]
+        print(f"{size:>7}{needed[0]:>10}{needed[1]:>10}{mean:>29.5f}{mean * needed[0] * 1e9 / sets.rows:>21,.0f}")
+
+
+def in_one_bucket(key: np.ndarray) -> np.ndarray:
+    """Every pair of rows of one key, as first row x rows + second."""
+    order = np.argsort(key, kind="stable")
+    key, pairs = key[order], [order[:0]]
+    active = np.arange(len(key) - 1)
+    for distance in range(1, len(key)):
+        active = active[active < len(key) - distance]
+        active = active[key[active] == key[active + distance]]
+        if not len(active):
+            break
+        pairs.append(order[active] * len(key) + order[active + distance])
+    return np.sort(np.concatenate(pairs))
+
+
 def work(workers: int, rows: int, whole: bool) -> None:
     from whet.data.distributed import working
 
@@ -136,10 +186,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--workers", default="0,1,2", help="comma-separated")
     parser.add_argument("--prepare", action="store_true", help="the whole of `whet data split` too")
+    parser.add_argument("--bands", action="store_true", help="what more values a band would bring, instead")
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only is not None:
         work(arguments.only, arguments.rows, arguments.prepare)
+        return
+    if arguments.bands:
+        bands(arguments.rows)
         return
     print(f"{arguments.rows:,} rows, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     print(f"{'workers':<9}{'start s':>8}{'wall s':>8}{'driver':>8}{'all':>8}{'rows/s':>9}{'kB/row':>8}  same")

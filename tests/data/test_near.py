@@ -76,6 +76,14 @@ def test_minhash_finds_the_same_clusters(threshold: float, monkeypatch: pytest.M
     assert labels.tolist() == exact_labels.tolist()
 
 
+def test_more_rows_than_an_index_has_room_for_go_to_minhash(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ["a b c", "b c d", "c d e"]
+    monkeypatch.setattr(near, "MOST_ROWS", 3)
+    assert similar_pairs(rows).method == "join"
+    monkeypatch.setattr(near, "MOST_ROWS", 2)
+    assert similar_pairs(rows).method == "minhash"
+
+
 def test_the_order_of_the_rows_changes_nothing() -> None:
     rows = corpus(2)
     order = random.Random(0).sample(range(len(rows)), len(rows))

@@ -17,11 +17,12 @@ from whet.data.runs import RunSets, bits_set, shared_counts
 from whet.data.where import Arrays, Where
 from whet.data.words import Hashes
 
-__all__ = ["Bitmaps", "Integers", "Scores", "exact_join", "most_meetings", "verified"]
+__all__ = ["MOST_ROWS", "Bitmaps", "Integers", "Scores", "exact_join", "most_meetings", "verified"]
 
 # N set, E entry of an index, P pair: first row x rows + second row
 Integers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
+MOST_ROWS = 1 << 24  # an entry of the index has no room for more
 _ENTRIES = 1 << 22  # of the index, joined at a time
 
 
@@ -114,7 +115,7 @@ def _entries(threshold: float, sets: RunSets, rows: Arrays) -> Iterator[Arrays]:
 
     Sorted, the rows that share a member stand together, the small ones first.
     """
-    assert sets.rows < 1 << 24
+    assert sets.rows <= MOST_ROWS
     for block in sets.blocks(*rows["span"].tolist()):
         row, place, place_of_member = _prefix(sets, block, threshold)
         member = sets.member_M[place_of_member]

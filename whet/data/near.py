@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from whet.data.exact_join import Bitmaps, Integers, Scores, exact_join, most_meetings, verified
+from whet.data.exact_join import MOST_ROWS, Bitmaps, Integers, Scores, exact_join, most_meetings, verified
 from whet.data.runs import Columns, RunSets, run_sets
 from whet.data.where import HERE, Arrays, Where
 from whet.data.words import Hashes, mixed
@@ -69,7 +69,8 @@ def similar_sets(sets: RunSets, *, threshold: float, where: Where = HERE) -> Pai
     distinct = sets.taken(order)
     del sets  # its memory is needed for the index
     capped: tuple[Capped, ...] = ()
-    if most_meetings(distinct, threshold) <= max(_MEETINGS, _MEETINGS_PER_ROW * distinct.rows):
+    most = max(_MEETINGS, _MEETINGS_PER_ROW * distinct.rows)
+    if distinct.rows <= MOST_ROWS and most_meetings(distinct, threshold) <= most:
         a, b, score = exact_join(distinct, threshold, where)
         method = "join"
     else:
