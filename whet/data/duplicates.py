@@ -116,8 +116,8 @@ def stop(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
 def uncommon_pairs(texts: Sequence[str], where: Where = HERE) -> Pairs:
     """Runs in more than 50 texts and 0.2 % of the texts do not count, unless fewer than 5 others remain."""
     most = max(_STOP_ROWS, int(_STOP_SHARE * len(texts)))
-    sets = sets_in(where.texts(texts).map(partial(run_parts, RUN)), most_sets=most, where=where)
-    return similar_sets(sets, threshold=SIMILAR, where=where)
+    runs = where.texts(texts).map(partial(run_parts, RUN))
+    return similar_sets(sets_in(runs, most_sets=most, where=where), threshold=SIMILAR, where=where)
 
 
 def template(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
@@ -139,8 +139,8 @@ def template(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Fou
 
 def masked_pairs(texts: Sequence[str], names: Sequence[str], where: Where = HERE) -> Pairs:
     """The pairs that are alike when numbers and names are masked; a text with too few other words is like none."""
-    sets = sets_in(where.texts(texts).map(_masked_parts, where.put(name_hashes(names))), where=where)
-    return similar_sets(sets, threshold=SIMILAR, where=where)
+    runs = where.texts(texts).map(_masked_parts, where.put(name_hashes(names)))
+    return similar_sets(sets_in(runs, where=where), threshold=SIMILAR, where=where)
 
 
 def _masked_parts(names: Hashes, texts: Sequence[str]) -> Iterator[Arrays]:
