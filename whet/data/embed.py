@@ -140,8 +140,9 @@ def encoded_pairs(texts: Sequence[str], encoder: str) -> Pairs:
 class EncodedQuestions:
     """Held-out questions, ready to be asked which of them a text rephrases; memory for the held-out side alone."""
 
-    def __init__(self, texts: Sequence[str], sample: Sequence[str], encoder: str) -> None:
+    def __init__(self, texts: Sequence[str], sample: Sequence[str], encoder: str, *, rule: Rule = HELD_OUT) -> None:
         """`sample` are texts of the stream: which numbers are common is learnt from them too."""
+        self._rule = rule
         distinct = distinct_texts(terms_of(texts))
         self._number, self._encoder = distinct.rows, encoder
         some = [texts[row] for row in distinct.rows.tolist()]
@@ -152,6 +153,6 @@ class EncodedQuestions:
 
     def matches(self, texts: Sequence[str]) -> Matches:
         """The pairs of a text and the held-out question it rephrases, of equal questions the first."""
-        alike = _alike(_encoded(texts, self._encoder), self._embeddings_RD, HELD_OUT.least)
-        found = matches_of(alike, self._known.sets(texts), self._numbers, self._known, HELD_OUT)
+        alike = _alike(_encoded(texts, self._encoder), self._embeddings_RD, self._rule.least)
+        found = matches_of(alike, self._known.sets(texts), self._numbers, self._known, self._rule)
         return Matches(row=found.row, question=self._number[found.question], score=found.score)

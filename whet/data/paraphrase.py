@@ -18,9 +18,9 @@ from whet.data.tfidf import Index, TermWeights, terms_of
 
 __all__ = ["HELD_OUT", "IN_CORPUS", "Questions", "rephrased_pairs"]
 
-IN_CORPUS = Rule(least=0.15, score=np.multiply, enough=0.13, near=0.5, margin=0.25)
+IN_CORPUS = Rule(least=0.15, score=np.multiply, enough=0.15, near=0.5, margin=0.25)
 # Fewer pairs are looked at, so fewer are alike by chance.
-HELD_OUT = replace(IN_CORPUS, enough=0.09)
+HELD_OUT = replace(IN_CORPUS, enough=0.12)
 
 
 def rephrased_pairs(texts: Sequence[str]) -> Pairs:
@@ -40,8 +40,9 @@ def rephrased_pairs(texts: Sequence[str]) -> Pairs:
 class Questions:
     """Held-out questions, ready to be asked which of them a text rephrases; memory for the held-out side alone."""
 
-    def __init__(self, texts: Sequence[str], sample: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], sample: Sequence[str], *, rule: Rule = HELD_OUT) -> None:
         """`sample` are texts of the stream: which words and numbers are common is learnt from them too."""
+        self._rule = rule
         distinct = distinct_texts(terms_of(texts))
         self._number = distinct.rows
         some = [texts[row] for row in distinct.rows.tolist()]
@@ -49,7 +50,7 @@ class Questions:
         self._known = NumbersKnown([*some, *sample])
         self._numbers = self._known.learnt.first(len(some))
         vectors, asked = self._weights.vectors(terms_of(some)), self._weights.vectors(terms_of(sample))
-        self._index = Index(vectors, self._weights, least=HELD_OUT.least, asked=asked)
+        self._index = Index(vectors, self._weights, least=rule.least, asked=asked)
         self.capped = self._index.capped
 
     def matches(self, texts: Sequence[str]) -> Matches:
@@ -58,5 +59,5 @@ class Questions:
         A text is judged by itself: which others are asked for along with it changes nothing.
         """
         vectors, numbers = self._weights.vectors(terms_of(texts)), self._known.sets(texts)
-        found = matches_of(self._index.alike(vectors), numbers, self._numbers, self._known, HELD_OUT)
+        found = matches_of(self._index.alike(vectors), numbers, self._numbers, self._known, self._rule)
         return Matches(row=found.row, question=self._number[found.question], score=found.score)

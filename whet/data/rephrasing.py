@@ -3,10 +3,10 @@
 Whoever measures likeness (`whet.data.paraphrase` by rare words, `whet.data.embed` by a sentence encoder) gives pairs
 with their cosine c; a `Rule` holds what was tuned for it. A pair is accepted by either of
 
-- **numbers**: a score of c and the agreement a of the numbers is at least `enough`. Agreement is the Jaccard similarity
-  of both sets of numbers, times min(1, b / (log2(1 + N) - 1)) with b the bits that the shared numbers tell: one in d of
-  N rows tells log2((1 + N) / (1 + d)). So numbers that two rows or more would share by chance count for less, and texts
-  without numbers agree in nothing.
+- **numbers**: a score of c and the agreement of the numbers is at least `enough`. Agreement is the Jaccard similarity
+  of both sets of numbers, 0 below a half, times min(1, b / (log2(1 + N) - 1)) with b the bits that the shared numbers
+  tell: one in d of N rows tells log2((1 + N) / (1 + d)). So numbers that two rows or more would share by chance count
+  for less, and texts without numbers agree in nothing.
 - **margin**: c >= `near`, and the text is nearer to the other, by `margin`, than to any third; inside a corpus both
   are. Numbers do not matter: it finds the same question with other numbers, and questions without any.
 
@@ -29,6 +29,7 @@ __all__ = ["Matches", "Rule", "distinct_texts", "matches_of", "pairs_of"]
 Integers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
 _Found = tuple[Integers, Integers, Scores]
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,8 @@ def matches_of(
 def _by_numbers(alike: Alike, left: NumberSets, right: NumberSets, known: NumbersKnown, rule: Rule) -> _Found:
     agreed = known.agreement(left, alike.a, right, alike.b)
     enough = max(1, int(log2_256(np.array([1 + known.rows]))[0]) - 256)
-    score = rule.score(alike.cosine, agreed.jaccard * np.minimum(1.0, agreed.bits_256 / enough))
+    agreement = np.where(agreed.jaccard >= _HALF, agreed.jaccard * np.minimum(1.0, agreed.bits_256 / enough), 0.0)
+    score = rule.score(alike.cosine, agreement)
     kept = score >= rule.enough
     return alike.a[kept], alike.b[kept], score[kept]
 

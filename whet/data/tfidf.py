@@ -37,6 +37,7 @@ _ROWS_AT_ONCE = 1 << 12
 _ONE = 369  # 256 / ln 2: what 1 is when logarithms to base 2 are counted in 256ths
 _WEIGHT_BITS, _TERM_BITS = np.uint64(18), np.uint64(30)
 _WEIGHT, _TERM = (np.uint64(1) << _WEIGHT_BITS) - np.uint64(1), (np.uint64(1) << _TERM_BITS) - np.uint64(1)
+_RUN = np.uint64(1)  # the last bit of a term's hash tells a run from a word
 _LENGTH = 1023  # lengths of the rest of a vector, as shares of the whole, are kept in so many steps
 _UNIT_BITS = 14
 _ROW_BITS = 24
@@ -72,7 +73,7 @@ def _terms_in(table: WordTable) -> Terms:
     row, run = run_hashes(table, 2)
     is_run = table.count_R[row] >= 2
     rows = np.concatenate([row_W, row[is_run]]).astype(np.uint64)
-    hashes = np.concatenate([mixed(table.word_W), run[is_run]]) & MEMBER
+    hashes = np.concatenate([mixed(table.word_W) & ~_RUN, run[is_run] | _RUN]) & MEMBER
     keyed = np.sort(rows << np.uint64(44) | hashes)
     first = np.flatnonzero(np.append(True, keyed[1:] != keyed[:-1])) if len(keyed) else np.zeros(0, dtype=np.int64)
     size_R = np.bincount((keyed[first] >> np.uint64(44)).astype(np.int64), minlength=table.rows)
@@ -103,7 +104,10 @@ class TermWeights:
     """Which terms are compared, from the rarest to the commonest, and what each weighs."""
 
     def __init__(self, learnt_from: Iterable[Terms], *, least_rows: int) -> None:
-        """Terms in fewer than `least_rows` rows are not compared; they add to the length of a vector all the same."""
+        """Terms in fewer than `least_rows` rows are not compared: words add to the length of a vector all the same,
+
+        as a long text of other words is not like a short one, and runs do not, as rewording makes new ones.
+        """
         self.rows = 0
         parts = [np.zeros(0, dtype=np.uint64)]
         for terms in learnt_from:
@@ -127,7 +131,7 @@ class TermWeights:
         return log2_256(np.array([1 + self.rows])) - log2_256(1 + in_rows) + _ONE
 
     def vectors(self, parts: Iterable[Terms]) -> "Vectors":
-        """The rows as vectors; a term that is not known weighs what one in a single row does."""
+        """The rows as vectors; a word that is not known weighs what one in a single row does, a run nothing."""
         made = [self._vectors(terms) for terms in parts]
         size_R = np.concatenate([np.zeros(0, dtype=np.int64), *(np.diff(part.start_R) for part in made)])
         none = np.zeros(0, dtype=np.int32)
@@ -142,7 +146,7 @@ class TermWeights:
 
     def _vectors(self, terms: Terms) -> "Vectors":
         where, place = self._lookup.find(terms.hash_T)
-        idf_T = np.full(len(terms.hash_T), self._idf(np.ones(1, dtype=np.int64))[0])
+        idf_T = np.where(terms.hash_T & _RUN, 0, self._idf(np.ones(1, dtype=np.int64)))
         idf_T[where] = self._idf_V[self._rank_V[place]]
         tf_T = log2_256(np.maximum(1, terms.count_T).astype(np.int64)) + _ONE
         weight_T = np.minimum((tf_T * idf_T + _ONE // 2) // _ONE, (1 << int(_WEIGHT_BITS)) - 1)
