@@ -20,7 +20,7 @@ from whet.data.prepare import prepare
 
 WORDS = (
     "apple river stone cloud tiger piano maple ocean candle mirror garden rocket velvet copper island thunder"
-    " basket lantern walnut harbor saddle pepper cactus marble ribbon falcon meadow cobalt tunnel jacket kettle beacon violin hammer"
+    " basket lantern walnut harbor saddle pepper cactus marble ribbon falcon meadow cobalt tunnel jacket kettle beacon"
 ).split()
 Files = dict[str, list[StoredRow]]
 

@@ -67,6 +67,8 @@ def _derived(row: Conversation, chance: random.Random) -> list[str]:
         texts.append(wrong)
     words = row.completion.split()
     chance.shuffle(words)
+    if " ".join(words) == " ".join(row.completion.split()):  # few words may come out as they were
+        words = [*words[1:], *words[:1]]
     return [*texts, " ".join(words)]
 
 
