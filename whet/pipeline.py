@@ -20,6 +20,7 @@ from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.data.manifest import manifest_hash
 from whet.data.prepare import prepare
+from whet.data.seen import require_readable
 from whet.data.summary import example_line
 from whet.evaluate.run import evaluate_stages
 from whet.report.page import write_report
@@ -36,8 +37,11 @@ def run(recipe: Recipe, folder: RunFolder, *, stages: Sequence[Stage] | None = N
     """Every stage in order; each leaves `complete.json` with what it did and how long it took."""
     progress = Progress(quiet=quiet)
     _repeatable(recipe)
+    wanted = stages or recipe.stages()
+    if recipe.evaluate is not None and "evaluation" in wanted and folder.stage_complete("evaluation") is None:
+        require_readable(recipe.evaluate.contamination, recipe.data)
     road = _Road(recipe, folder, progress)
-    for stage in stages or recipe.stages():
+    for stage in wanted:
         if folder.stage_complete(stage) is not None:
             progress.say(f"{stage}: complete, not done again")
             continue
@@ -128,6 +132,7 @@ class _Road:
             self.data_dir,
             models,
             settings,
+            data=self.recipe.data,
             template=self.recipe.template,
             seed=self.recipe.seed,
             out=self.folder.folder("evaluation"),

@@ -354,6 +354,12 @@ class EvaluateSettings(Section):
     sample_prompts: Annotated[Count, Field(description="how many prompts of each slice are sampled for pass@k")] = 64
     temperature: Annotated[float, Field(gt=0, description="of the samples for pass@k")] = 1.0
     confidence: Annotated[float, Field(gt=0.5, lt=1, description="of every interval")] = 0.95
+    contamination: Annotated[
+        tuple[str, ...],
+        Field(
+            description="training data that a model may have seen: files, folders, runs or hub ids; scores are also reported apart for prompts that are in it, by rule"
+        ),
+    ] = ()
 
     @model_validator(mode="after")
     def _enough_samples(self) -> "EvaluateSettings":

@@ -16,7 +16,7 @@ from whet.data.manifest import read_rows
 from whet.data.row_texts import asked
 from whet.data.sources import read_sources, stream_source
 
-__all__ = ["Pair", "Scan", "contamination", "read_benchmarks", "training_sample"]
+__all__ = ["Pair", "Scan", "contamination", "read_benchmarks", "training_rows", "training_sample"]
 
 # Training rows that are looked at together, and those from which is learnt what is common.
 _CHUNK = 8192
@@ -54,7 +54,7 @@ class Scan:
     def __iter__(self) -> Iterator[Pair]:
         settings = self.settings.model_copy(update={"benchmarks": tuple(self.against), "limit": None})
         questions, self.refused_questions = _questions(self.against, settings)
-        sample = training_sample(row for row in _rows(self.train, settings) if not isinstance(row, Rejected))
+        sample = training_sample(row for row in training_rows(self.train, settings) if not isinstance(row, Rejected))
         benchmark = Benchmark(questions, sample, paraphrase=settings.paraphrase)
         del questions, sample
         self.rows, self.gated, self.refused = 0, 0, []
@@ -78,7 +78,7 @@ class Scan:
     def _hits(self, benchmark: Benchmark, settings: DataSettings) -> Iterator[tuple[Record, Hit]]:
         chunk: list[Record] = []
         last = None
-        for row in _rows(self.train, settings):
+        for row in training_rows(self.train, settings):
             origin = row.origin if isinstance(row, Rejected) else prompt_in(row).origin
             self.rows += origin != last
             last = origin
@@ -122,7 +122,8 @@ def _questions(names: Sequence[str], settings: DataSettings) -> tuple[list[Recor
     return records, [row for source in sources for row in source.rejected]
 
 
-def _rows(train: str, settings: DataSettings) -> Iterator[Record | Rejected]:
+def training_rows(train: str, settings: DataSettings) -> Iterator[Record | Rejected]:
+    """The rows of a file, folder or hub id, one at a time; of prepared data or a run those for training."""
     prepared = next((path for path in (Path(train), Path(train) / "data") if (path / "manifest.json").is_file()), None)
     if prepared is None:
         yield from stream_source(train, settings)

@@ -2,7 +2,7 @@
 
 evaluation/
   items/<stage>.jsonl     every prompt with the completion and its verdict; a finished stage is not asked again
-  items.jsonl             all of them
+  items.jsonl             all of them, with the training row that a prompt resembles where `contamination` asks for it
   results.json            rates, intervals, comparisons
 """
 
@@ -15,11 +15,12 @@ from typing import Any
 import torch
 
 from whet.core.files import read_json_lines, write_json, write_json_lines
-from whet.core.recipe import EvaluateSettings, TemplateSettings
+from whet.core.recipe import DataSettings, EvaluateSettings, TemplateSettings
 from whet.core.records import Prompt
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.data.manifest import manifest_hash
+from whet.evaluate.contamination import contamination_lines, mark_seen, rates_apart
 from whet.evaluate.metrics import mean_interval, paired_difference, pass_at_k, wilson
 from whet.evaluate.reward_model import judge_pairs
 from whet.evaluate.tasks import Task, Verdict, load_tasks, verdicts_of
@@ -39,6 +40,7 @@ def evaluate_stages(
     models: Mapping[str, str | Path],
     settings: EvaluateSettings,
     *,
+    data: DataSettings,
     template: TemplateSettings,
     seed: int,
     out: Path,
@@ -46,7 +48,10 @@ def evaluate_stages(
     device: torch.device,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Evaluate every stage's model on every task, write `results.json` and `items.jsonl`, return a short summary."""
+    """Evaluate every stage's model on every task, write `results.json` and `items.jsonl`, return a short summary.
+
+    `data` says how the rows of `settings.contamination` are read.
+    """
     tasks = load_tasks(data_dir)
     items: list[Item] = []
     for stage, model in models.items():
@@ -55,8 +60,11 @@ def evaluate_stages(
             answered = _ask(stage, str(model), tasks, settings, template, seed=seed, device=device, progress=progress)
             write_json_lines(path, answered)
         items += read_json_lines(path)
+    summary: dict[str, Any] = {}
+    if settings.contamination:
+        items, summary["contamination"] = mark_seen(items, tasks, settings.contamination, data, progress)
     write_json_lines(out / "items.jsonl", items)
-    results = summarise(items, list(models), settings, seed=seed)
+    results = summarise(items, list(models), settings, seed=seed) | summary
     if reward_model is not None:
         results["reward_model"] = judge_pairs(
             reward_model, data_dir, template=template, device=device, confidence=settings.confidence
@@ -150,7 +158,8 @@ def _samples(
 def summarise(items: Sequence[Item], stages: Sequence[str], settings: EvaluateSettings, *, seed: int) -> dict[str, Any]:
     """Rates for each stage and set, and each later stage compared with each earlier one on the same prompts.
 
-    Sets are the slices of `final` by their own names, `final` as a whole, `ft_test` and `rl_test`.
+    Sets are the slices of `final` by their own names, `final` as a whole, `ft_test` and `rl_test`. Items that say
+    whether their prompt was seen in training data also give `by_contamination`.
     """
     sets: dict[str, dict[str, dict[str, Item]]] = defaultdict(lambda: defaultdict(dict))
     for item in items:
@@ -177,6 +186,9 @@ def _rates(items: Sequence[Item], settings: EvaluateSettings, *, seed: int) -> d
         values = [pass_at_k(item["samples"], item["samples_correct"], k) for item in sampled]
         interval = mean_interval(values, confidence=settings.confidence, seed=seed_for(seed, "bootstrap", k))
         pass_at[str(k)] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": len(values)}
+    apart = {}
+    if all("contamination" in item for item in items):
+        apart["by_contamination"] = rates_apart(items, confidence=settings.confidence)
     return {
         "n": len(items),
         "correct": counts["correct"],
@@ -189,6 +201,7 @@ def _rates(items: Sequence[Item], settings: EvaluateSettings, *, seed: int) -> d
         "unscorable": counts["unscorable"],
         "mean_completion_length": sum(item["tokens"] for item in items) / len(items),
         "pass_at": pass_at,
+        **apart,
     }
 
 
@@ -222,6 +235,7 @@ def result_lines(results: Mapping[str, Any]) -> list[str]:
         for stage, sets in results["stages"].items()
         if name in sets
     ]
+    lines += contamination_lines(results, name)
     last = [pair for pair in results["comparisons"] if pair["on"] == name and (pair["a"], pair["b"]) != ("base", "rl")]
     for pair in last[-1:]:
         lines.append(
