@@ -97,6 +97,10 @@ def test_a_cluster_marks_what_differs_from_its_first_row(data: Path) -> None:
     copy = next(view for view in cluster.rows if view.purpose is None)
     assert copy.reason.startswith("exact duplicate of rows.jsonl row ")
     assert {edge.kind for edge in cluster.edges if edge} == {"exact", "template"}
+    assert cluster.others == ("", "rows.jsonl row 16", "rows.jsonl row 16")
+    page = file_page()
+    show_cluster(page, cluster)
+    assert "  joined by   template 1.00, to rows.jsonl row 16\n" in written(page)
     assert len(cluster_view(data, apples(data), count=2).rows) == 2
 
 
@@ -181,7 +185,10 @@ def test_what_a_row_says_is_text_and_nothing_else(hostile: RowView, data: Path) 
     cluster = cluster_view(data, apples(data))
     for page in (file_page(), terminal(60, colour=False), terminal(400, colour=False)):
         show_rows(page, [hostile])
-        show_cluster(page, replace(cluster, rows=(hostile, hostile), edges=(None, cluster.edges[1]), size=2))
+        show_cluster(
+            page,
+            replace(cluster, rows=(hostile, hostile), edges=(None, cluster.edges[1]), others=("", HOSTILE), size=2),
+        )
         show_unused(page, {HOSTILE: (1, [hostile])})
         show_rejected(page, 1, [{"source": HOSTILE, "row": 1, "field": HOSTILE, "reason": HOSTILE, "excerpt": HOSTILE}])
         text = written(page)

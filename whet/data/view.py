@@ -91,12 +91,16 @@ class PairView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterView:
-    """A cluster's rows, those after the first marked against it, and for each row the edge that tied it to others."""
+    """A cluster's rows, those after the first marked against it, and for each of them an edge that ties it to another.
+
+    `others` names the row at the other end of that edge.
+    """
 
     id: str
     size: int
     rows: tuple[RowView, ...]
     edges: tuple[EdgeView | None, ...]
+    others: tuple[str, ...]
 
 
 def joined(pieces: Iterable[Piece]) -> str:
@@ -210,7 +214,15 @@ def cluster_view(data_dir: Path, cluster: str, *, count: int | None = None) -> C
     # Of two rows each is marked against the other; of several the first is what the others are compared with.
     rows = pairs[0] if len(places) == 2 and pairs else (first, *(other for _, other in pairs))
     edges = (None, *(by_second.get(place) or by_first.get(place) for place in shown[1:]))
-    return ClusterView(id=id_, size=len(places), rows=tuple(rows), edges=edges)
+    ends = tuple(_other_end(prepared.rows, place, edge) for place, edge in zip(shown, edges, strict=True))
+    return ClusterView(id=id_, size=len(places), rows=tuple(rows), edges=edges, others=ends)
+
+
+def _other_end(rows: Sequence[dict[str, Any]], place: int, edge: EdgeView | None) -> str:
+    if edge is None:
+        return ""
+    other = rows[edge.first if edge.second == place else edge.second]
+    return f"{other['source']} row {other['row']}"
 
 
 def pair_views(data_dir: Path, kind: str, *, count: int, strongest: bool = False) -> tuple[int, list[PairView]]:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from whet.core.terminal import Page
 from whet.data.manifest import UNUSED
-from whet.data.view import ClusterView, EdgeView, PairView, RowView
+from whet.data.view import ClusterView, PairView, RowView
 
 __all__ = ["show_cluster", "show_pairs", "show_rejected", "show_rows", "show_unused"]
 
@@ -38,7 +38,10 @@ def show_unused(page: Page, reasons: Mapping[str, tuple[int, Sequence[RowView]]]
 def show_cluster(page: Page, cluster: ClusterView) -> None:
     """The first row, then the others with what they say otherwise; two at a time where there is room."""
     page.heading(f"cluster {cluster.id}", f"{cluster.size:,} row{'s' * (cluster.size != 1)}")
-    rows = list(zip(cluster.rows, cluster.edges, strict=True))
+    rows = [
+        (view, f"{edge.kind} {edge.score:.2f}, to {other}" if edge else "")
+        for view, edge, other in zip(cluster.rows, cluster.edges, cluster.others, strict=True)
+    ]
     step = 2 if page.is_wide else 1
     for start in range(0, len(rows), step):
         page.line()
@@ -58,7 +61,7 @@ def show_pairs(page: Page, kind: str, total: int, pairs: Sequence[PairView]) -> 
             page.line()
         page.heading(f"{pair.edge.kind} {pair.edge.score:.2f}", pair.edge.evidence[:200])
         if page.is_wide:
-            _show_beside(page, [(pair.first, None), (pair.second, None)])
+            _show_beside(page, [(pair.first, ""), (pair.second, "")])
         else:
             _show_row(page, pair.first)
             _show_row(page, pair.second)
@@ -90,10 +93,10 @@ def _name(view: RowView) -> str:
 
 def _show_row(page: Page, view: RowView) -> None:
     page.heading(_name(view), view.id)
-    page.columns(_lines(page, [(view, None)]))
+    page.columns(_lines(page, [(view, "")]))
 
 
-def _show_beside(page: Page, rows: Sequence[tuple[RowView, EdgeView | None]]) -> None:
+def _show_beside(page: Page, rows: Sequence[tuple[RowView, str]]) -> None:
     """Rows in columns, or one."""
     if len(rows) == 1:
         page.heading(_name(rows[0][0]), rows[0][0].id)
@@ -103,14 +106,17 @@ def _show_beside(page: Page, rows: Sequence[tuple[RowView, EdgeView | None]]) ->
     page.columns([("", names), *_lines(page, rows)])
 
 
-def _lines(page: Page, rows: Sequence[tuple[RowView, EdgeView | None]]) -> list[tuple[str, list[Text | str]]]:
-    """What stands beside each label, a cell for each row; a label that no row has anything for is left out."""
+def _lines(page: Page, rows: Sequence[tuple[RowView, str]]) -> list[tuple[str, list[Text | str]]]:
+    """What stands beside each label, a cell for each row; a label that no row has anything for is left out.
+
+    Each row comes with what joined it to another, in words.
+    """
     views = [view for view, _ in rows]
     lines: list[tuple[str, list[Text | str]]] = [("went to", [_where(view) for view in views])]
     if any(view.slice != "all" for view in views):
         lines.append(("slice", [view.slice.replace("_", " ") for view in views]))
-    if any(edge for _, edge in rows):
-        lines.append(("joined by", [_why(edge) for _, edge in rows]))
+    if any(why for _, why in rows):
+        lines.append(("joined by", [why for _, why in rows]))
     lines.append(("prompt", [page.text(view.prompt) for view in views]))
     for place in range(max(len(view.completions) for view in views)):
         cells = [page.text(view.completions[place]) if place < len(view.completions) else "" for view in views]
@@ -118,7 +124,3 @@ def _lines(page: Page, rows: Sequence[tuple[RowView, EdgeView | None]]) -> list[
     if any(view.answer is not None for view in views):
         lines.append(("answer", [view.answer or "" for view in views]))
     return lines
-
-
-def _why(edge: EdgeView | None) -> str:
-    return f"{edge.kind} {edge.score:.2f}" if edge else ""
