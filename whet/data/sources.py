@@ -209,8 +209,6 @@ def _understood(name: str, sha256: str | None, rows: Iterator[Any], settings: Da
 def _folder_sources(path: Path, settings: DataSettings) -> list[Source]:
     """A folder that `datasets` saved, a data set in the hub's layout (with its card), or simply data files."""
     name = _shown(path.resolve().name)
-    if (path / "manifest.json").is_file() and (path / "ft_train.parquet").is_file():
-        raise DataError(f"{path}: was prepared by whet; give the files that its rows came from")
     if _is_of_datasets(path, settings):
         rows = loaded_rows(str(path), settings, from_disk=was_saved(path))
         return [_understood(name, None, rows, settings)]
@@ -231,6 +229,11 @@ def _folder_files(path: Path, settings: DataSettings) -> list[Path]:
         and file.name not in _METADATA
         and not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
+    prepared = next(
+        (file.parent for file in files if file.name == "manifest.json" and _was_prepared(file.parent)), None
+    )
+    if prepared is not None:
+        raise DataError(f"{prepared}: was prepared by whet; give the files that its rows came from")
     chosen = [file for file in files if settings.split in _name_parts(file, path)]
     if not chosen and settings.split != DataSettings().split:
         there = ", ".join(file.relative_to(path).as_posix() for file in files[:8])
@@ -242,6 +245,11 @@ def _folder_files(path: Path, settings: DataSettings) -> list[Path]:
     if not chosen:
         raise DataError(f"{path}: no data file in this folder; known endings: {', '.join(ENDINGS)}")
     return chosen
+
+
+def _was_prepared(folder: Path) -> bool:
+    """Whether whet wrote its purposes and their manifest there."""
+    return (folder / "manifest.json").is_file() and (folder / "ft_train.parquet").is_file()
 
 
 def _name_parts(file: Path, folder: Path) -> set[str]:
