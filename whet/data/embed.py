@@ -24,7 +24,7 @@ from whet.data.numbers import NumbersKnown
 from whet.data.rephrasing import Matches, Rule, distinct_texts, matches_of, pairs_of
 from whet.data.tfidf import Alike, terms_of
 
-__all__ = ["HELD_OUT", "IN_CORPUS", "EncodedQuestions", "encoded_pairs", "encoder_folder", "require_embed"]
+__all__ = ["HELD_OUT", "IN_CORPUS", "EncodedQuestions", "encoded_pairs", "encoder_folder", "require_encoder"]
 
 # R row, D dimension of an embedding
 Embeddings = npt.NDArray[np.float32]
@@ -44,12 +44,20 @@ IN_CORPUS = Rule(least=0.5, score=_score, enough=0.92 / 1.2, near=0.7, margin=0.
 HELD_OUT = replace(IN_CORPUS, enough=0.9 / 1.2)
 
 
-def require_embed(encoder: str) -> None:
-    """`ModelError` when the extra is not installed; nothing is loaded."""
+def require_encoder(paraphrase: str) -> None:
+    """`ModelError` when the setting names an encoder that cannot be had; nothing is loaded or fetched."""
+    if paraphrase in ("words", "off"):
+        return
     if importlib.util.find_spec("sentence_transformers") is None:
         raise ModelError(
-            f"data.paraphrase is {encoder!r}, a sentence encoder, but sentence-transformers is not installed: "
+            f"data.paraphrase is {paraphrase!r}, a sentence encoder, but sentence-transformers is not installed: "
             "pip install 'whet[embed]', or set data.paraphrase to words, which needs nothing"
+        )
+    if Path(paraphrase).is_dir():
+        encoder_folder(paraphrase)
+    elif paraphrase.startswith((".", "/", "~")) or paraphrase.count("/") != 1:
+        raise ModelError(
+            f"data.paraphrase is {paraphrase!r}: not words or off, no such folder, and no hub id of the form owner/name"
         )
 
 
@@ -80,10 +88,6 @@ def encoder_folder(encoder: str) -> Path:
 
 
 def _fetched(encoder: str) -> Path:
-    if encoder.startswith((".", "/", "~")) or encoder.count("/") != 1:
-        raise ModelError(
-            f"data.paraphrase is {encoder!r}: not words, not off, no such folder, and no hub id of the form owner/name"
-        )
     from huggingface_hub import snapshot_download
 
     try:
@@ -98,7 +102,7 @@ def _first_line(error: Exception) -> str:
 
 @lru_cache(maxsize=1)
 def _loaded(encoder: str) -> Any:
-    require_embed(encoder)
+    require_encoder(encoder)
     folder = encoder_folder(encoder)
     from sentence_transformers import SentenceTransformer
 

@@ -27,6 +27,7 @@ from whet.data.certify import missed_pairs
 from whet.data.clusters import Clusters, join
 from whet.data.distributed import require_ray, working
 from whet.data.duplicates import Found, find
+from whet.data.embed import require_encoder
 from whet.data.exclude import excluded_rows
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
 from whet.data.mixing import THINNED, mix
@@ -82,6 +83,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     `DataError` when more than `max_rejected_share` of the rows had to be refused; `rejected.jsonl` is written first.
     """
     require_ray(settings.workers)
+    require_encoder(settings.paraphrase)
     names = (settings.source,) if isinstance(settings.source, str) else settings.source
     make_ready(out, (*names, settings.preferences or "", *settings.pinned.values()))
     sources = _read(settings, seed=seed)
