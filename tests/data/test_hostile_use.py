@@ -1,4 +1,4 @@
-"""Folders, settings and commands of a hostile user: one line of error, nothing of theirs lost, no old file among new."""
+"""Folders, settings and commands of a hostile user: one line of error, and old files never mix with new ones."""
 
 import json
 import os

@@ -148,7 +148,8 @@ def _counted_too(word: Hashes, uses: Floats, more: Sequence[Hashes]) -> tuple[Ha
     everything = np.concatenate([word, *more])
     weights = np.concatenate([uses, np.ones(len(everything) - len(word))])
     different, place = np.unique(everything, return_inverse=True)
-    return different, np.bincount(place, weights=weights, minlength=len(different))
+    summed: Floats = np.bincount(place, weights=weights, minlength=len(different)).astype(np.float64)
+    return different, summed
 
 
 def _words_by_row(table: WordTable) -> tuple[Hashes, Integers]:
