@@ -2,15 +2,25 @@
 
 import json
 import random
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from whet.core.errors import DataError
+from whet.core.recipe import DataSettings
+from whet.core.records import Comparison, Conversation, Message, Origin, Prompt, Record, Role, prompt_in
 from whet.data import contamination as module
-from whet.data.contamination import Hit, contamination
-from whet.data.text import shingles
+from whet.data import overlap, row_runs
+from whet.data.benchmark import KINDS, Benchmark, Hit
+from whet.data.contamination import contamination
+from whet.data.row_texts import asked
+from whet.data.text import Masker, canonical, shingles, words
+from whet.data.words import name_hashes, names_of, word_tables
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 BENCHMARK = (
@@ -64,8 +74,8 @@ def test_clean_files_give_nothing_and_short_rows_match_only_themselves(tmp_path:
 def test_n_gram_rules_equal_brute_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK", 37)
     chance = random.Random(0)
-    phrases = [" ".join(chance.choices("a b c d e f g h i j k l m n o p".split(), k=9)) for _ in range(25)]
-    train, bench = ([" ".join(chance.choices(phrases, k=3)) for _ in range(count)] for count in (300, 60))
+    phrases = [" ".join(chance.choices("a b c d e f g h i j k l m n o p".split(), k=9)) for _ in range(12)]
+    train, bench = ([" ".join(chance.choices(phrases, k=3)) for _ in range(count)] for count in (90, 30))
     train = [" ".join(word for word in text.split() if chance.random() < 0.97) for text in train]
     expected = {}
     for row, text in enumerate(train):
@@ -87,6 +97,173 @@ def test_n_gram_rules_equal_brute_force(tmp_path: Path, monkeypatch: pytest.Monk
     found = hits(tmp_path, train, bench)
     assert len(expected) > 20
     assert {hit.row: {hit.kind, *hit.also} - {"exact", "template"} for hit in found} == expected
+
+
+WORDS = "a b c d e f g h walks buys sells old new Alice Ben Carla 3 7 12 + - two many , . ?".split()
+
+
+def asked_rows(chance: random.Random, phrases: list[str], count: int) -> list[Record]:
+    """Prompts, chats with a system turn, answers, comparisons; some short, some long."""
+
+    def text(longest: int = 4) -> str:
+        words = " ".join(chance.choices(phrases, k=chance.randint(1, longest))).split()
+        return " ".join(word for word in words if chance.random() < 0.97) or "x"
+
+    rows: list[Record] = []
+    for row in range(count):
+        roles: tuple[Role, ...] = chance.choice([("user",), ("system", "user"), ("user", "assistant", "user")])
+        turns = tuple(Message(role=role, content=text()) for role in roles)
+        prompt = Prompt(messages=turns, origin=Origin(source="t", row=row))
+        kind = chance.randrange(3)
+        if kind == 0:
+            rows.append(prompt)
+        elif kind == 1:
+            rows.append(Conversation(prompt=prompt, completion=text(9)))
+        else:
+            rows.append(Comparison(prompt=prompt, chosen=text(), rejected=text()))
+    return rows
+
+
+def runs(words: list[str], size: int, *, whole: bool) -> set[tuple[str, ...]]:
+    if len(words) < size:
+        return {tuple(words)} if whole and words else set()
+    return {tuple(words[start : start + size]) for start in range(len(words) - size + 1)}
+
+
+class Masked(Masker):
+    """Remembers what it masked."""
+
+    def __init__(self, names: Mapping[str, float]) -> None:
+        super().__init__(names)
+        self.form = cache(super().form)  # type: ignore[method-assign]
+
+
+words_in, canonical_of = cache(words), cache(canonical)
+
+
+def by_hand(row: Record, question: str, masker: Masker) -> dict[str, float]:
+    """Every rule but the paraphrases as its docstring has it, in plain Python."""
+    turns = prompt_in(row).messages
+    asking = [asked(row)] + ([turn.content for turn in turns if turn.role == "user"] if len(turns) > 1 else [])
+    others = [turn.content for turn in turns if turn.role == "system"] if len(turns) > 1 else []
+    others += [getattr(row, name) for name in ("completion", "chosen", "rejected") if hasattr(row, name)]
+    wanted, found = words_in(question), dict[str, float]()
+    if any(canonical_of(text) == canonical_of(question) for text in asking):
+        found["exact"] = 1.0
+    three, held = runs(wanted, 3, whole=True), set[tuple[str, ...]]()
+    for text in asking:
+        mine = runs(words_in(text), 3, whole=True)
+        held |= mine
+        if len(mine & three) >= 0.7 * len(mine | three) - 1e-9:
+            found["near"] = max(found.get("near", 0), len(mine & three) / len(mine | three))
+        (form, plain), (other, enough) = masker.form(text), masker.form(question)
+        one, two = runs(form.split(), 3, whole=True), runs(other.split(), 3, whole=True)
+        if min(plain, enough) >= 6 and len(one & two) >= 0.7 * len(one | two) - 1e-9:
+            found["template"] = max(found.get("template", 0), len(one & two) / len(one | two))
+    for text in others:
+        held |= runs(words_in(text), 3, whole=False)
+    if len(wanted) >= 8 and len(held & three) >= 0.6 * len(three) - 1e-9:
+        found["3-gram"] = len(held & three) / len(three)
+    for size in (8, 13):
+        long, mine = runs(wanted, size, whole=False), set[tuple[str, ...]]()
+        for text in asking + others:
+            mine |= runs(words_in(text), size, whole=False)
+        if size == 8 and len(mine & long) > 0.5 * len(long):
+            found["8-gram"] = len(mine & long) / len(long)
+        if size == 13 and mine & long:
+            found["13-gram"] = len(mine & long) / len(long)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_rule_equals_brute_force(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_runs, "_CHARACTERS", 2500)
+    monkeypatch.setattr(overlap, "_MEETINGS", 50)
+    chance = random.Random(seed)
+    phrases = [" ".join(chance.choices(WORDS, k=chance.randint(1, 9))) for _ in range(14)]
+    questions, rows = asked_rows(chance, phrases, 30), asked_rows(chance, phrases, 90)
+    sample = [asked(row) for row in rows[:60]]
+    texts = [asked(question) for question in questions]
+    masker = Masked(names_of([*texts, *sample]))
+    benchmark = Benchmark(questions, sample, paraphrase="off")
+    expected = [[by_hand(row, text, masker) for text in texts] for row in rows]
+    found: dict[tuple[int, int, str], float] = {}
+    for kind, pairs in benchmark.resembling(rows):
+        for row, question, score in zip(pairs.row.tolist(), pairs.question.tolist(), pairs.score.tolist(), strict=True):
+            found[row, question, kind] = max(score, found.get((row, question, kind), 0))
+    wanted = {
+        (row, question, kind): score
+        for row, of_row in enumerate(expected)
+        for question, kinds in enumerate(of_row)
+        for kind, score in kinds.items()
+    }
+    assert found == pytest.approx({pair: score for pair, score in wanted.items() if pair[2] != "13-gram"})
+    assert len({kind for _, _, kind in found}) == 5
+    hits = dict(benchmark.hits(rows))
+    for row, of_row in enumerate(expected):
+        kinds = {kind for each in of_row for kind in each}
+        strongest = next((kind for kind in KINDS if kind in kinds), None)
+        assert (hits[row].kind if row in hits else None) == strongest
+        if strongest is None:
+            continue
+        assert {hits[row].kind, *hits[row].also} == kinds
+        if strongest == "13-gram":  # the first question that shares one
+            best = next(place for place, each in enumerate(of_row) if "13-gram" in each)
+        else:
+            best = max(range(len(texts)), key=lambda place: (of_row[place].get(strongest, 0), -place))
+        assert hits[row].question == best
+        assert hits[row].score == pytest.approx(of_row[best][strongest])
+
+
+def test_the_fingerprint_hides_no_equal_text() -> None:
+    """Every character that has another form, with that; signs of arithmetic with other spaces."""
+    letters = [chr(code) for code in range(0x30000) if not 0xD800 <= code < 0xE000]
+    folding = [letter for letter in letters if unicodedata.normalize("NFKC", letter).casefold() != letter]
+    pairs = [(f"{letter}b 5", canonical(f"{letter}b 5")) for letter in folding]
+    pairs += [
+        ("3 -  4 / 2", "3 - 4  / 2"),
+        ("\uff13 \u2212 4", "3 -  4"),
+        ("A\u00a0b\u200bc", "a bc"),
+        ("x\x1cy", "x y"),
+    ]
+    equal = [pair for pair in pairs if canonical(pair[0]) == canonical(pair[1])]  # but Greek that looks like Latin
+    assert len(equal) > 6000
+    pairs = equal
+    left = np.concatenate([row_runs.fingerprints(table) for table in word_tables([plain for plain, _ in pairs])])
+    right = np.concatenate([row_runs.fingerprints(table) for table in word_tables([other for _, other in pairs])])
+    assert [pair for pair, same in zip(pairs, left == right, strict=True) if not same] == []
+
+
+def test_names_are_those_of_the_corpus() -> None:
+    chance = random.Random(2)
+    pool = ["Alice", "alice", "Bob", "The", "the", "Monday", "I", "3", "Zo\u00eb", "cat", "Cat", "Rome"]
+    texts = [" ".join(chance.choices(pool, k=9)) for _ in range(40)] + ["Only here Xavier"]
+    assert row_runs.common_names(list(word_tables(texts))).tolist() == name_hashes(list(names_of(texts))).tolist()
+
+
+def test_a_later_turn_of_a_chat_is_a_question_too() -> None:
+    origin = Origin(source="t", row=0)
+    question = Prompt(messages=(Message(role="user", content=BENCHMARK),), origin=origin)
+    later = BENCHMARK.replace("Alice", "Ben").replace("nine", "12").replace("two", "7")
+    turns: tuple[tuple[Role, str], ...] = (
+        ("user", "Hello there"),
+        ("assistant", "Hello! What can I do for you?"),
+        ("user", later),
+    )
+    chat = Prompt(messages=tuple(Message(role=role, content=text) for role, text in turns), origin=origin)
+    ((_, hit),) = Benchmark([question], [asked(chat)], paraphrase="off").hits([chat])
+    assert (hit.kind, hit.score) == ("template", 1.0)
+
+
+def test_paraphrases_are_found_among_long_questions_and_can_be_off(tmp_path: Path) -> None:
+    question = "A treasure hunter found a chest with 175 diamonds and 35 fewer rubies. How many gems were there?"
+    other = "In a chest that a treasure hunter opened lay 175 diamonds, the rubies were 35 fewer; count the gems."
+    filler = [f"Row {n} is about {word} and nothing else that one could think of" for n, word in enumerate(WORDS[:20])]
+    train = write(tmp_path / "train.jsonl", [{"prompt": text, "completion": "1"} for text in [*filler, other]])
+    bench = write(tmp_path / "bench.jsonl", [{"prompt": text} for text in (question, "What is 4+2?")])
+    (hit,) = contamination(train, bench)
+    assert (hit.row, hit.kind, hit.benchmark_row, hit.is_gated) == (20, "paraphrase", 0, True)
+    assert contamination(train, bench, settings=DataSettings(paraphrase="off")) == []
 
 
 def test_refused_rows_keep_their_numbers(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ _SAMPLE = 10_000
 _MEETINGS = 1 << 16
 # How far from its slot a member may stand, and how many bits of the slot tell one slot from others so near.
 _FURTHEST, _SLOT_BITS_KEPT = 100, 8
+_SPARE_BITS = 64 - int(MEMBER_BITS)
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 _CLASSES = 32
 _SLOTS = 1 << 11
@@ -80,7 +81,8 @@ class Ids:
 
     def __init__(self, distinct: Hashes, numbers: Integers) -> None:
         """`distinct` must be sorted."""
-        bits = max(8, (2 * len(distinct)).bit_length())
+        largest = int(numbers.max(initial=0))
+        bits = max(8, (2 * len(distinct)).bit_length(), largest.bit_length() + 1 + _SLOT_BITS_KEPT - _SPARE_BITS)
         while True:
             self._shift = MEMBER_BITS - np.uint64(bits)
             slot = (distinct >> self._shift).astype(np.int64)
@@ -89,7 +91,8 @@ class Ids:
             if not len(distinct) or int((place - slot).max()) < _FURTHEST:
                 break
             bits += 1
-        number_bits = np.uint64(64) - min(MEMBER_BITS, self._shift + np.uint64(_SLOT_BITS_KEPT))
+        # Below the bits of a member that its slot does not tell, and a few that it does, is the number's place.
+        number_bits = np.uint64(bits + _SPARE_BITS - _SLOT_BITS_KEPT)
         self._up, self._most = number_bits, np.uint64(1) << (number_bits - np.uint64(1))
         slots = np.arange((1 << bits) + _FURTHEST + 1, dtype=np.uint64)
         self._table = ((slots + np.uint64(1)) << self._shift) - np.uint64(1) << self._up
