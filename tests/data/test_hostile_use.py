@@ -316,3 +316,14 @@ def test_columns_are_stated_on_the_command_line(tmp_path: Path, capsys: pytest.C
         2,
         "--data.columns: data.columns: must be a mapping, such as {name: value} (got 'Problem')\n",
     )
+
+
+@pytest.mark.parametrize("seed", ["1.5", "x", "-1", ""])
+def test_a_seed_that_is_no_whole_number_is_not_rounded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: str
+) -> None:
+    code, error = run(
+        capsys, "data", "split", lines(tmp_path / "a.jsonl", ROWS), "--out", tmp_path / "out", "--seed", seed
+    )
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("--seed: seed: must be")

@@ -18,16 +18,16 @@ __all__ = ["data_check", "data_split", "data_trace", "data_view"]
 
 
 @data_app.command(name="split", usage="whet data split SOURCE... --out DIR [--seed N] [--data.SETTING VALUE ...]")
-def data_split(*source: Settings, out: Path, seed: int = 0, quiet: Quiet = False, as_json: Json = False) -> None:
+def data_split(*source: Settings, out: Path, seed: str = "0", quiet: Quiet = False, as_json: Json = False) -> None:
     """Read the sources and write the eight purposes, the manifest and the rejected rows into a folder."""
     sources = list(itertools.takewhile(lambda word: not word.startswith("--"), source))
     if not sources:
         raise RecipeError("a source was expected: whet data split SOURCE... --out DIR")
     flags = list(source[len(sources) :])
-    loaded = read_recipe([*flags, "--data.source", json.dumps(sources), "--seed", str(seed)])
+    loaded = read_recipe([*flags, "--data.source", json.dumps(sources), "--seed", seed])
     from whet.data.prepare import prepare
 
-    manifest = prepare(loaded.recipe.data, seed=seed, out=out)
+    manifest = prepare(loaded.recipe.data, seed=loaded.recipe.seed, out=out)
     if as_json:
         print(json.dumps({key: value for key, value in manifest.items() if key not in ("rows", "names")}))
     elif not quiet:
