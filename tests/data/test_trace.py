@@ -179,6 +179,38 @@ def by_definition(data: Prepared, wanted: str) -> dict[int, tuple[str, float]]:
     return kinds
 
 
+def test_against_the_definitions_on_made_up_questions(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    people, things = "Alice Ben Cora Dan Eve Finn".split(), "apples plums nails coins boats eggs".split()
+    places = "at the market, in the harbour, on the hill, by the old river, at her desk, in May".split(", ")
+
+    def draw() -> str:
+        one, two, thing = rng.choice(people), rng.choice(people), rng.choice(things)
+        first = f"{one} has {rng.randrange(90)} {thing} {rng.choice(places)}"
+        second = f"{two} takes {rng.randrange(9)} of them {rng.choice(places)}"
+        return f"{first}, and {second}. How many {thing} are left{rng.choice(['', ' now', ' for both of them'])}?"
+
+    data = prepared(
+        [{"prompt": draw(), "completion": "so"} for _ in range(120)] + [{"prompt": "3 + 4", "completion": "7"}],
+        tmp_path,
+    )
+    kinds: set[str] = set()
+    asked = [joined(view.prompt) for view in data.views(range(0, 120, 12))]
+    longer = [f"{text} {'Please tell me now. ' * (place % 4)}" for place, text in enumerate(asked)]
+    for wanted in [*(draw() for _ in range(15)), *longer, "5 + 6", "Eve has 3 apples."]:
+        got = {
+            row.place: (row.kind, row.score) for row in find(data, wanted) if row.kind in ("exact", "near", "template")
+        }
+        expected = by_definition(data, wanted)
+        assert {place: kind for place, (kind, _) in got.items()} == {
+            place: kind for place, (kind, _) in expected.items()
+        }
+        assert all(got[place][1] == pytest.approx(score) for place, (_, score) in expected.items())
+        kinds |= {kind for kind, _ in expected.values()}
+    assert kinds == {"exact", "near", "template"}
+    assert found(data, "5 + 6") == []
+
+
 def test_against_the_definitions_on_real_questions(shared_data: Path, tmp_path: Path) -> None:
     import gzip
 

@@ -19,6 +19,8 @@ from whet.data.view import RowView, cluster_view, joined, pair_views, purpose_vi
 from whet.data.view_text import show_cluster, show_pairs, show_rejected, show_rows, show_unused
 
 ALICE = "Alice has 3 apples and then buys 2 more at the market. How many now?"
+# 10 words, 8 runs of 3; a word more makes 9 of them, two more make 10
+SPOON = "Where did that captain hide all his spoons last winter"
 BEN = "Ben has 31 apples and then buys 20 more at the market. How many now?"
 
 
@@ -35,6 +37,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"prompt": BEN, "completion": "51"},
         {"prompt": ALICE, "completion": "5"},
         {"prompt": None, "completion": "nothing"},
+        {"prompt": f"{SPOON}?", "completion": "at home"},
+        {"prompt": f"{SPOON} again, please?", "completion": "at home again"},
+        {"prompt": "Please say, what do they sing in the evening of a feast", "completion": "songs"},
+        {"prompt": "What do they sing in the evening of a feast", "completion": "old songs"},
+        {"prompt": "Please say, what do they sing in the evening of a feast now", "completion": "new songs"},
     ]
     source = folder / "rows.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -119,6 +126,8 @@ def test_pairs_of_a_kind_the_weakest_first(data: Path) -> None:
     assert near == len(pairs) == sum(read_manifest(data)["edges"].values())
     scores = [each.edge.score for each in pairs]
     assert scores == sorted(scores)
+    assert len(set(scores)) >= 3
+    assert min(scores) == pytest.approx(8 / 10)
     strongest = pair_views(data, "all", count=100, strongest=True)[1]
     assert [each.edge.score for each in strongest] == sorted(scores, reverse=True)
     rows = read_manifest(data)["rows"]

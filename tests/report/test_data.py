@@ -38,6 +38,13 @@ def rows() -> list[dict[str, Any]]:
         {"prompt": f"{HOSTILE} {ALICE}", "completion": HOSTILE},
         {"prompt": f"{HOSTILE} {BEN}", "completion": HOSTILE},
     ]
+    sung = "Please say, what do they sing in the evening of a feast"
+    found += [
+        {"prompt": text, "completion": "songs"} for text in (sung, sung.partition(", ")[2], f"{sung} now\x1b\u202e<")
+    ]
+    found += [
+        {"prompt": text, "completion": "so"} for text in ("Who sails on Fridays, and why?", "Tell a tale of frost.")
+    ]
     return [
         *found,
         {"prompt": None, "completion": HOSTILE},
@@ -65,21 +72,22 @@ def section(run: Path) -> DataSection:
 def test_reasons_have_their_counts_and_their_first_place(run: Path) -> None:
     data = section(run)
     assert data.refused == (
-        ("missing or null", 2, "rows.jsonl row 35, field prompt"),
-        ("not text but int", 1, "rows.jsonl row 36, field prompt"),
+        ("missing or null", 2, "rows.jsonl row 40, field prompt"),
+        ("not text but int", 1, "rows.jsonl row 41, field prompt"),
     )
     unused = {reason: (count, place) for reason, count, place in data.unused}
     assert unused["in a benchmark (exact)"] == (1, "rows.jsonl row 4")
     assert unused["exact duplicate"][0] == 1
     assert data.in_benchmarks == (("rows.jsonl row 4", "(exact) test.jsonl row 0, 1.00"),)
-    assert data.read == 38
+    assert data.read == 43
 
 
 def test_pairs_are_the_weakest_of_each_kind_marked_on_both_sides(run: Path) -> None:
     pairs = section(run).pairs
-    assert list(pairs) == ["exact", "template"]
-    scores = [card.score for card in pairs["template"]]
+    assert list(pairs) == ["exact", "near", "template"]
+    scores = [card.score for card in pairs["near"]]
     assert scores == sorted(scores)
+    assert scores[0] < scores[-1]
     card = next(card for card in pairs["template"] if HOSTILE not in str(card.sides) and "Ben" in str(card.sides))
     marked = [[piece.text for piece in dict(side.texts)["prompt"] if piece.is_changed] for side in card.sides]
     assert marked == [["Alice", "3", "2"], ["Ben", "31", "20"]]
@@ -92,8 +100,8 @@ def test_the_page_of_a_run_that_has_data_only(run: Path) -> None:
     for expected in (
         "read as prompt and completion",
         "What binds it",
-        "Refused: 3 of 38 rows",
-        "first: rows.jsonl row 35, field prompt",
+        "Refused: 3 of 43 rows",
+        "first: rows.jsonl row 40, field prompt",
         "Rows that a benchmark asks too",
         "(exact) test.jsonl row 0, 1.00",
         "Template: the weakest of ",
@@ -134,7 +142,7 @@ def test_a_damaged_file_costs_its_part_and_is_named(run: Path, tmp_path: Path) -
     own = Path(shutil.copytree(run, tmp_path / "run"))
     (own / "data" / "edges.parquet").write_bytes(b"no table")
     data = section(own)
-    assert (data.pairs, data.refused[0][2]) == ({}, "rows.jsonl row 35, field prompt")
+    assert (data.pairs, data.refused[0][2]) == ({}, "rows.jsonl row 40, field prompt")
     assert data.note is not None
     assert data.note.startswith("edges.parquet cannot be read (")
     assert "edges.parquet cannot be read" in write_report(own).read_text()
@@ -152,7 +160,7 @@ def test_many_sources_and_reasons_are_summed_up(run: Path) -> None:
     manifest["sources"] *= 9
     manifest["unused"]["reasons"] = {f"reason {number}": number for number in range(1, 31)}
     data = read_data_section(run / "data", manifest)
-    assert (len(data.sources), len(data.more_sources), data.read) == (6, 3, 9 * 38)
+    assert (len(data.sources), len(data.more_sources), data.read) == (6, 3, 9 * 43)
     # the 12 largest are named, 1 + 2 + .. + 18 rows are left
     assert (len(data.unused), data.unused[-1]) == (13, ("18 other reasons", 171, ""))
 

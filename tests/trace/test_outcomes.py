@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,10 @@ def test_the_reward_model_trains_on_rankings_that_have_ids_of_their_own(run: Pat
     rows = views(run, "rm_train")
     told = [only(run, row) for row in rows]
     assert all(outcome.was_trained and outcome.stage == "reward_model" for outcome in told)
-    assert Counter(step for outcome in told for step in outcome.facts["steps"]) == {1: 2, 2: 2, 3: 2, 4: 2}
+    # 8 rows in batches of 2
+    for step in range(4):
+        there = rows_of_step(step, examples=8, batch_size=2, seed=seed_for(0, "reward_model"))
+        assert [place for place, outcome in enumerate(told) if outcome.facts["steps"] == [step + 1]] == sorted(there)
     stored = read_rows(run / "data", "rm_train")[2]
     assert isinstance(stored.ranking, Ranking)
     line = {"id": stored.ranking.id, "source": rows[2].source, "row": rows[2].row, "reason": "too long", "tokens": 9}
@@ -123,6 +125,19 @@ def test_evaluation_gives_every_stages_verdict(finished_run: Path) -> None:
             assert not any(outcome.was_trained for outcome in told)
             if mine[0]["samples"]:
                 assert told[0].text.endswith(f", {mine[0]['samples_correct']} of 2 samples right")
+
+
+def test_a_verdict_of_another_purpose_is_not_the_rows(run: Path) -> None:
+    row = views(run, "final")[0]
+    path = run / "evaluation" / "items.jsonl"
+    lines = list(read_json_lines(path))
+    strange = next(line for line in lines if line["prompt_id"] == row.prompt_id) | {
+        "purpose": "rl_test",
+        "verdict": "correct",
+    }
+    path.write_text("".join(json.dumps(line) + "\n" for line in [strange, *lines]))
+    mine = [line["verdict"] for line in lines if line["prompt_id"] == row.prompt_id]
+    assert [outcome.facts["verdict"] for outcome in outcomes(run, row)] == mine
 
 
 def test_the_reward_models_test_is_told_row_by_row(finished_run: Path) -> None:

@@ -14,7 +14,13 @@ const draw = (place) => {
   drawChart(place, { ...spec, config: look, autosize: { type: spec.hconcat || spec.spec ? "pad" : "fit-x", contains: "padding" } })
     .catch((error) => { place.textContent = `This chart could not be drawn: ${error.message}`; });
 };
+// What is near the window is drawn at once, the rest while nobody waits for it, so that a print has every chart.
+const places = [...document.querySelectorAll("[data-figure]")], drawn = new Set();
+const once = (place) => { if (!drawn.has(place)) { drawn.add(place); draw(place); } };
 const watcher = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting) { watcher.unobserve(entry.target); draw(entry.target); }
+  for (const entry of entries) if (entry.isIntersecting) { watcher.unobserve(entry.target); once(entry.target); }
 }, { rootMargin: "600px" });
-for (const place of document.querySelectorAll("[data-figure]")) watcher.observe(place);
+for (const place of places) watcher.observe(place);
+const rest = () => { const next = places.find((place) => !drawn.has(place)); if (next) { once(next); setTimeout(rest, 30); } };
+setTimeout(rest, 300);
+addEventListener("beforeprint", () => places.forEach(once));
