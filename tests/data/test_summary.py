@@ -102,10 +102,12 @@ def test_many_sources_and_long_examples_keep_to_a_screen(data: Path) -> None:
     others = [source | {"name": f"part-{number}.jsonl"} for number in range(30)]
     manifest["sources"] = [source, *others]
     manifest["unused"]["reasons"] = {f"reason {number}": number for number in range(1, 30)}
+    manifest["beyond_limit"] = 1200
     manifest["views"]["near"]["capped"] = {"buckets": 3, "largest": 1204}
     text = shown(data, manifest)
     assert "\nand 28 more sources, 1,120 rows\n" in text
     assert "for 25 other reasons\n" in text
+    assert "\nlimit      1,200 rows beyond data.limit left out\n" in text
     assert (
         "\ncapped     near: 3 groups, the largest of 1,204 rows, were too large to compare every pair of rows\n" in text
     )

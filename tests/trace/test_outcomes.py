@@ -223,6 +223,19 @@ def test_an_id_of_one_run_is_a_text_in_another(run: Path, finished_run: Path, tm
     assert [(hit.alike.kind, hit.row.source) for hit in traced.hits][-1] == ("near", "other.jsonl")
 
 
+def test_a_run_whose_data_cannot_be_read_is_named_and_the_others_are_searched(run: Path) -> None:
+    broken = run.parent / "broken" / "data"
+    broken.mkdir(parents=True)
+    (broken / "manifest.json").write_text('{"format": 1}')
+    row = views(run, "ft_train")[0]
+    traced = trace(run.parent, row.id)
+    assert (traced.hits[0].trained_by, traced.runs) == ([(run, "sft")], (run,))
+    (problem,) = traced.unread
+    assert problem.startswith(f"{broken / 'manifest.json'}: not a manifest of format")
+    with pytest.raises(DataError, match="not a manifest of format"):
+        trace(broken.parent, row.id)
+
+
 def test_the_answer_comes_first(run: Path) -> None:
     trained, final = views(run, "ft_train")[0], views(run, "final")[0]
     assert verdict(trace(run, trained.id)) == f"trained on, by {run} (SFT)"

@@ -161,6 +161,11 @@ def data_trace(
     if folder is None and Path(words[0]).is_dir():
         raise DataError(f"{words[0]} is a folder; what is looked for in it was expected: whet data trace FOLDER WANTED")
     traced = trace(folder, words[-1], runs=runs, count=count)
-    _print_lines(hit.as_json() for hit in traced.hits) if as_json else show_trace(Page(), traced)
+    if as_json:
+        _print_lines(hit.as_json() for hit in traced.hits)
+        for problem in traced.unread:
+            print(f"not searched: {problem}", file=sys.stderr)
+    else:
+        show_trace(Page(), traced)
     if not traced.hits:
         sys.exit(1)

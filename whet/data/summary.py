@@ -104,6 +104,8 @@ def _left_out(manifest: Entry, rejected: Sequence[Entry]) -> Iterator[tuple[str,
     yield "not used", [f"{manifest['unused']['rows']:,} rows"]
     yield from _reasons(manifest["unused"]["reasons"], {})
     thinned, skipped = (sum(source[name] for source in manifest["sources"]) for name in ("thinned", "skipped"))
+    if beyond := manifest.get("beyond_limit"):
+        yield "limit", [f"{beyond:,} rows beyond data.limit left out"]
     if thinned:
         yield "thinned", [f"{thinned:,} rows left out to keep data.weights"]
     if skipped:

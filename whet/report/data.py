@@ -171,6 +171,8 @@ def _facts(manifest: Entry) -> Iterator[tuple[str, str]]:
     if found:
         yield "long tail", "found by " + ", ".join(f"{reason} ({count:,})" for reason, count in found.items())
     thinned = sum(source.get("thinned", 0) for source in manifest["sources"])
+    if beyond := manifest.get("beyond_limit"):
+        yield "limit", f"{beyond:,} rows beyond it are left out"
     if thinned:
         yield "thinned", f"{thinned:,} rows left out to keep the weights of the sources"
     tokens = manifest.get("control_tokens", {})

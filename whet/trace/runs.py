@@ -57,12 +57,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
-    """The hits that are shown, how many there are, and the runs that were looked at and have other data."""
+    """The hits that are shown, and how many there are.
+
+    `runs` were searched; `others` have other data than the folder that was given; `unread` says which prepared data
+    cannot be read, and why.
+    """
 
     hits: tuple[Hit, ...]
     total: int
     runs: tuple[Path, ...]
     others: tuple[Path, ...]
+    unread: tuple[str, ...] = ()
 
 
 def text_of(wanted: str) -> str:
@@ -128,25 +133,38 @@ def trace(folder: Path | None, wanted: str, *, runs: Sequence[Path] = (), count:
     if not text.strip():
         raise DataError("an id or a text was expected, but this is empty")
     places, others = places_to_search(folder, runs)
+    opened, unread = _opened(places)
     hits: list[Hit] = []
     total = 0
-    for place, prepared, alike in _searched(places, text):
+    for place, prepared, alike in _searched(opened, text):
         shown = alike[:count]
         total += len(alike)
         records = [RunRecord(run) for run in place.runs]
         for row, view in zip(shown, prepared.views([found.place for found in shown]), strict=True):
             outcomes = tuple((record, tuple(record.outcomes(view, prepared.rows))) for record in records)
             hits.append(Hit(place=place, alike=row, row=view, outcomes=outcomes))
-    searched = tuple(run for place in places for run in place.runs)
-    return Traced(hits=tuple(hits), total=total, runs=searched, others=tuple(others))
+    searched = tuple(run for place, _ in opened for run in place.runs)
+    return Traced(hits=tuple(hits), total=total, runs=searched, others=tuple(others), unread=tuple(unread))
 
 
-def _searched(places: Sequence[Place], wanted: str) -> Iterator[tuple[Place, Prepared, list[Alike]]]:
+def _opened(places: Sequence[Place]) -> tuple[list[tuple[Place, Prepared]], list[str]]:
+    """One damaged or outdated run among others does not keep them from being searched; alone it is an error."""
+    opened, unread = [], []
+    for place in places:
+        try:
+            opened.append((place, Prepared(place.data_dir)))
+        except DataError as error:
+            if len(places) == 1:
+                raise
+            unread.append(str(error))
+    return opened, unread
+
+
+def _searched(places: Sequence[tuple[Place, Prepared]], wanted: str) -> Iterator[tuple[Place, Prepared, list[Alike]]]:
     """An id that is known in one data set stands for its text in the others."""
     found = []
     text: str | None = None
-    for place in places:
-        prepared = Prepared(place.data_dir)
+    for place, prepared in places:
         alike = find(prepared, wanted)
         if text is None and alike and alike[0].kind == "id":
             text = joined(prepared.views([alike[0].place])[0].prompt)

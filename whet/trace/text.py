@@ -46,6 +46,9 @@ def show_trace(page: Page, traced: Traced) -> None:
     if len(traced.hits) < traced.total:
         page.line()
         page.line(f"{len(traced.hits)} of {traced.total:,} rows; --count shows more")
+    for problem in traced.unread:
+        page.line()
+        page.line(f"not searched: {problem}")
     if traced.others:
         page.line()
         page.line(f"of other data, so left out: {_runs(traced.others)}; trace each by itself")
