@@ -27,8 +27,6 @@ _CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "messages": ("conversation", "dialog", "dialogue", "chat"),
     "text": ("content", "document", "body", "response"),
 }
-# What may be in the same column as something else: a completion that is the known answer, or names the slice.
-_BESIDE = ("answer", "slice")
 _DELIMITERS = {",": "commas (.csv)", "\t": "tabs (.tsv)"}
 
 
@@ -79,7 +77,6 @@ def understand(name: str, rows: Sequence[Any], columns: Mapping[str, str], *, is
     for field in columns:
         if field not in FIELDS:
             raise DataError(f"data.columns: {field!r} is no field of whet{did_you_mean(field, sorted(FIELDS))}")
-    _refuse_twice({field: column for field, column in columns.items() if field not in _BESIDE})
     there = {str(key) for row in readable for key in row}
     renamed = {field: column for field, column in columns.items() if column in there}
     if is_only and readable:
@@ -88,7 +85,9 @@ def understand(name: str, rows: Sequence[Any], columns: Mapping[str, str], *, is
     stated = frozenset(renamed)
     counts = Counter(layout.name for layout in (recognise(keys, stated) for keys in present) if layout is not None)
     if counts:
-        return Columns(layout=max(LAYOUTS, key=lambda layout: counts[layout.name]), renamed=renamed)
+        layout = max(LAYOUTS, key=lambda layout: counts[layout.name])
+        _refuse_twice({field: renamed[field] for field in layout.columns if field in renamed})
+        return Columns(layout=layout, renamed=renamed)
     broken = next((row for row in rows if isinstance(row, Broken)), None)
     if broken is not None and not readable:
         place = f", {broken.place}" if broken.place else ""
