@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ __all__ = ["Agreement", "NumberSets", "NumbersKnown", "numbers_spelt"]
 
 # R row, N number of a row, P pair
 Integers = npt.NDArray[np.int64]
+_NUMBER_BITS = 32
 _UNITS = {
     word: value
     for value, word in enumerate(
@@ -86,7 +87,7 @@ def _values(phrase: Sequence[str]) -> Iterator[str]:
             yield str(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NumberSets:
     """Row r has the known numbers `number_N[start_R[r] : start_R[r + 1]]`, each once.
 
@@ -96,6 +97,12 @@ class NumberSets:
     number_N: Integers
     start_R: Integers
     size_R: Integers
+
+    @cached_property
+    def key_N(self) -> Integers:
+        """Row and number in one, in order."""
+        row_N = np.repeat(np.arange(len(self.size_R)), np.diff(self.start_R))
+        return row_N << _NUMBER_BITS | self.number_N
 
     def first(self, rows: int) -> "NumberSets":
         """The first rows alone."""
@@ -146,11 +153,9 @@ class NumbersKnown:
         size = np.diff(left.start_R)[a]
         place = np.arange(int(size.sum())) + np.repeat(left.start_R[a] - (np.cumsum(size) - size), size)
         number_N, pair_N = left.number_N[place], np.repeat(np.arange(len(a)), size)
-        many = len(self._in_rows) + 1
-        row_N = np.repeat(np.arange(len(right.start_R) - 1), np.diff(right.start_R))
-        there = np.append(row_N * many + right.number_N, np.iinfo(np.int64).max)
-        wanted = b[pair_N] * many + number_N
-        is_shared = there[np.searchsorted(there, wanted)] == wanted
+        wanted = b[pair_N] << _NUMBER_BITS | number_N
+        there = np.minimum(np.searchsorted(right.key_N, wanted), max(0, len(right.key_N) - 1))
+        is_shared = right.key_N[there] == wanted if len(right.key_N) else np.zeros(len(wanted), dtype=np.bool_)
         bits = log2_256(np.array([1 + self.rows])) - log2_256(1 + self._in_rows)
         pair_N, bits_N = pair_N[is_shared], bits[number_N[is_shared]]
         shared = np.bincount(pair_N, minlength=len(a))
