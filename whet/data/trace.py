@@ -84,6 +84,10 @@ class _Turns:
         return asked(prompt if said is None else Conversation(prompt=prompt, completion=said))
 
     def prompt_id(self, row: int) -> str:
+        """As `Prompt.id`."""
+        start, end = self.starts[row], self.starts[row + 1]
+        if end - start == 1:
+            return content_id("prompt", self.roles[start], self.contents[start])
         return content_id("prompt", *(part for turn in self.of(row) for part in turn))
 
 
