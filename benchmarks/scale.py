@@ -4,8 +4,8 @@ Every number of workers runs in a process of its own, from texts in memory to th
 template, once Ray is up and warm. `driver` is the CPU time of the process that asks, `all` that of it and of all it
 started; `kB/row` is the driver's own peak above the texts, without what lies in Ray's shared object store. `same` says
 whether all pairs and scores are those of the first number of workers, bit for bit. With --prepare the whole of
-`whet data split` runs as well, from a file of rows to the manifest, Ray's start included. With --bands the rows that
-share a bucket of the LSH are counted, by the values of a band.
+`whet data split` runs as well, from a file of rows to the manifest, Ray's start included. With --bands the steps
+are timed, and rows that share a bucket of the LSH are counted, by the values of a band.
 """
 
 import argparse
@@ -111,7 +111,9 @@ def prepared(texts: Sequence[str], workers: int) -> tuple[str, dict[str, float]]
         rows = ({"prompt": text, "completion": f"It is {number}."} for number, text in enumerate(texts))
         source.write_text("".join(json.dumps(row) + "\n" for row in rows))
         settings = DataSettings(source=str(source), workers=workers, paraphrase="off")
-        _, seconds = timed(lambda: prepare(settings, seed=0, out=Path(folder) / "out"))
+        with own_memory() as kb:
+            _, seconds = timed(lambda: prepare(settings, seed=0, out=Path(folder) / "out"))
+        seconds["kb"] = (max(kb) - kb[0]) / len(texts)
         files = hashlib.sha256()
         for file in sorted((Path(folder) / "out").iterdir()):
             files.update(file.name.encode() + file.read_bytes())
@@ -121,11 +123,14 @@ def prepared(texts: Sequence[str], workers: int) -> tuple[str, dict[str, float]]
 def bands(rows: int) -> None:
     """Rows that share a bucket and are not similar: their number grows with the square of the corpus."""
     from whet.data.exact_join import verified
-    from whet.data.near import _MISSED
-    from whet.data.runs import Columns, run_sets
+    from whet.data.near import _MISSED, _minhash
+    from whet.data.runs import Columns, run_parts, sets_in
+    from whet.data.where import HERE
     from whet.data.words import mixed
 
-    sets = run_sets(planted.gen(rows, 0).texts, size=3)
+    texts = planted.gen(rows, 0).texts
+    parts, hashed = timed(lambda: list(run_parts(3, texts)))
+    sets, made = timed(lambda: sets_in(HERE.blocks(parts)))
     # One row of each set, by size.
     _, first = np.unique(sets.fingerprints(), return_index=True)
     sets = sets.taken(first[np.argsort(sets.size_N[first], kind="stable")])
@@ -134,7 +139,11 @@ def bands(rows: int) -> None:
     minima = [columns.minima(number).astype(np.uint64) for number in range(48)]
     nanoseconds = (time.process_time() - began) / 48 / sets.rows * 1e9
     members = len(sets.member_M) / sets.rows
+    (*_, capped), tried = timed(lambda: _minhash(sets, 0.7, HERE))
+    seconds = {"words and runs": hashed["driver"], "sets": made["driver"], "32 bands": tried["driver"]}
+    print("CPU s per 10^6 rows: " + ", ".join(f"{name} {value / rows * 1e6:.1f}" for name, value in seconds.items()))
     print(f"{sets.rows:,} different rows, {members:.1f} runs a row, {nanoseconds:.1f} ns a value and row")
+    print(f"{len(capped)} buckets too large to try all pairs")
     print(
         f"{'values':>7}{'bands .7':>10}{'bands .8':>10}{'not similar, a row and band':>29}{'a row, 1e9 rows, .7':>21}"
     )
@@ -211,7 +220,7 @@ def main() -> None:
         if arguments.prepare:
             cells = "".join(f"{row['prepare'][name]:>8.2f}" for name in ("wall", "driver", "all"))
             rate = arguments.rows / row["prepare"]["wall"]
-            print(f"  prepare{'':>8}{cells}{rate:>9,.0f}{'':>8}  {row['files'] == first['files']}")
+            print(f"  prepare{'':>8}{cells}{rate:>9,.0f}{row['prepare']['kb']:>8.2f}  {row['files'] == first['files']}")
 
 
 if __name__ == "__main__":

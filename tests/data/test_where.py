@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from whet.data import scratch
+from whet.data import scratch, where
 from whet.data.where import HERE, Arrays
 
 
@@ -23,12 +23,29 @@ def test_a_step_is_done_for_every_block_in_order() -> None:
     assert values(blocks.map(twice, HERE.put(10))) == [[11], [11], [12], [12]]
 
 
-def test_texts_come_in_blocks_of_texts() -> None:
-    def lengths(texts: Sequence[str]) -> Iterator[Arrays]:
-        yield {"n": np.array([len(texts), *map(len, texts[:2])])}
+def lengths(texts: Sequence[str]) -> Iterator[Arrays]:
+    yield {"n": np.array([len(texts), *map(len, texts[:2])])}
 
-    assert values(HERE.texts(["a", "bcd"] * 5000).map(lengths)) == [[8192, 1, 3], [1808, 1, 3]]
+
+def test_texts_come_in_blocks_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(where, "_FIRST_TEXTS", 2)
+    monkeypatch.setattr(where, "_TEXTS", 5)
+    # Twice as many each time, up to 5.
+    assert values(HERE.texts(["a", "bcd"] * 7).map(lengths)) == [[2, 1, 3], [4, 1, 3], [5, 1, 3], [3, 3, 1]]
     assert values(HERE.texts([]).map(lengths)) == []
+
+
+def test_long_texts_come_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(where, "_FIRST_TEXTS", 2)
+    monkeypatch.setattr(where, "_LETTERS", 20)
+    # Two of 10 letters are all that 20 letters hold; of 30 letters not one is, so each comes alone.
+    assert values(HERE.texts(["t" * 10] * 4 + ["t" * 30] * 4).map(lengths)) == [
+        [2, 10, 10],
+        [2, 10, 10],
+        [2, 30, 30],
+        [1, 30],
+        [1, 30],
+    ]
 
 
 def test_nothing_is_done_before_it_is_read() -> None:

@@ -21,7 +21,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 Step = Callable[..., Iterator[Arrays]]
 Value = TypeVar("Value")
 Held = TypeVar("Held", covariant=True)
-_TEXTS = 1 << 13  # handed on together
+_FIRST_TEXTS, _TEXTS, _LETTERS = 1 << 7, 1 << 13, 1 << 22  # handed on together
 
 
 class Ref(Protocol[Held]):
@@ -116,6 +116,17 @@ class _KeptBlocks(_LocalBlocks):
         return (dict(zip(self._piles, arrays, strict=True)) for arrays in zip(*piles, strict=True))
 
 
+def _text_blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Few texts first, then more where they are short: they may lie on disk, and not fit into memory together."""
+    first, count = 0, _FIRST_TEXTS
+    while first < len(texts):
+        block = texts[first : first + count]
+        yield block
+        first += len(block)
+        mean = sum(map(len, block)) // len(block)
+        count = max(1, min(2 * count, _TEXTS, _LETTERS // max(1, mean)))
+
+
 class Local:
     """This process, one block after the other."""
 
@@ -125,7 +136,7 @@ class Local:
         return _LocalRef(value)
 
     def texts(self, texts: Sequence[str]) -> Blocks:
-        return _LocalBlocks(texts[first : first + _TEXTS] for first in range(0, len(texts), _TEXTS))
+        return _LocalBlocks(_text_blocks(texts))
 
     def blocks(self, blocks: Iterable[Arrays]) -> Blocks:
         return _LocalBlocks(blocks)
