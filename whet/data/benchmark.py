@@ -170,7 +170,7 @@ class Benchmark:
         )
 
     def _seen(self, texts: Texts) -> _Seen:
-        text_F, run_F = texts.runs()
+        text_F, run_F = run_hashes(texts.table, RUN)
         number_F = self._three.numbers(run_F)
         common = self._three.pairs(texts.row_U[text_F], run_F, number_F, texts.rows)
         at = six_in_a_row(number_F >= 0, text_F)

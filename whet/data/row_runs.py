@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from whet.core.records import Comparison, Conversation, Ranking, Record, prompt_in
+from whet.data.duplicates import RUN
 from whet.data.row_texts import asked
-from whet.data.runs import run_hashes
 from whet.data.text import LOWER_SHARE, NOT_NAMES
 from whet.data.words import Hashes, WordTable, is_member, mixed, word_hashes, word_table
 
 __all__ = [
-    "SHORT_RUN",
     "Texts",
     "batches",
     "common_names",
@@ -32,7 +31,6 @@ __all__ = [
 # R row, U text of a row, F run of 3 words
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-SHORT_RUN = 3
 # Characters, or rows, that are looked at together: what is made of them stays in the cache.
 _CHARACTERS, _ROWS = 1 << 17, 4096
 _STEP = np.uint64(0x9FB21C651E98DF25)
@@ -61,12 +59,6 @@ class Texts:
             is_digits_W=table.is_digits_W[:words],
             start_R=table.start_R[: count + 1],
         )
-
-    def runs(self) -> tuple[Integers, Hashes]:
-        """The text and the hash of every run of 3 words; a text with fewer words is one run where it is a question."""
-        text, run = run_hashes(self.table, SHORT_RUN)
-        kept = (text < self.questions) | (self.table.count_R[text] >= SHORT_RUN)
-        return text[kept], run[kept]
 
 
 def batches(records: Sequence[Record]) -> Iterator[Texts]:
@@ -134,7 +126,7 @@ class _Batch:
 
 def places_of(text_F: Integers, size: int) -> Integers:
     """Where a run of `size` words begins that does not reach beyond its text; `text_F` as `run_hashes` gives it."""
-    more = size - SHORT_RUN
+    more = size - RUN
     return np.flatnonzero(text_F[: max(0, len(text_F) - more)] == text_F[more:])
 
 
