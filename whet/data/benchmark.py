@@ -15,6 +15,7 @@ row, so a question inside a long text, a system turn or an answer is found too; 
 into another.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
@@ -133,16 +134,16 @@ class Benchmark:
         """The place among `records`, and the hit, of every record that is in a benchmark."""
         first = 0
         for texts in batches(records):
-            best: list[Best] = [{} for _ in range(texts.rows)]
+            best: dict[int, Best] = defaultdict(dict)
             seen = self._seen(texts)
             for kind, found in seen.rules.items():
                 _keep_best(best, kind, found)
-            is_open = np.array([not kinds for kinds in best], dtype=np.bool_)
+            is_open = np.ones(texts.rows, dtype=np.bool_)
+            is_open[list(best)] = False
             _keep_best(best, "paraphrase", self._reworded(texts, is_open))
-            self._thirteen.find(best, seen.row_of_13, seen.run_of_13)
-            for place, kinds in enumerate(best, first):
-                if kinds:
-                    yield place, self._hit(records[place], kinds)
+            self._thirteen.find(best, seen.row_of_13, seen.run_of_13, texts.rows)
+            for place in sorted(best):
+                yield first + place, self._hit(records[first + place], best[place])
             first += texts.rows
 
     def resembling(self, records: Sequence[Record]) -> Iterator[tuple[Kind, Resembles]]:
@@ -241,7 +242,7 @@ def _by_cover(pairs: Overlap) -> Resembles:
     return Resembles(row=pairs.row, question=pairs.held_out, score=pairs.cover)
 
 
-def _keep_best(best: list[Best], kind: Kind, found: Resembles) -> None:
+def _keep_best(best: dict[int, Best], kind: Kind, found: Resembles) -> None:
     """The highest score of each row, of equal ones the first question."""
     order = np.lexsort((found.question, -found.score, found.row))
     order = order[np.append(True, np.diff(found.row[order]) > 0)] if len(order) else order
@@ -255,26 +256,24 @@ class _AnyRun:
 
     def __init__(self, sets: RunSets) -> None:
         self._sets = sets
-        question_M = np.repeat(np.arange(sets.rows), sets.size_N)
-        order = np.argsort(sets.member_M, kind="stable")
-        member = sets.member_M[order]
-        is_first = np.append(True, member[1:] != member[:-1]) if len(member) else np.zeros(0, dtype=np.bool_)
-        self._first = Ids(member[is_first], question_M[order][is_first])
+        distinct = np.unique(sets.member_M)
+        self._ids = Ids(distinct, np.arange(len(distinct)))
+        self._first_I = np.full(len(distinct), sets.rows)
+        np.minimum.at(self._first_I, self._ids.find(sets.member_M), np.repeat(np.arange(sets.rows), sets.size_N))
 
-    def find(self, best: list[Best], row: Integers, run: Hashes) -> None:
+    def find(self, best: dict[int, Best], row: Integers, run: Hashes, rows: int) -> None:
         """A row's first question with a run of it; how much of that is there is counted if no other rule hit."""
-        question = self._first.find(run & MEMBER)
-        known = np.flatnonzero(question >= 0)
-        row, run, question = row[known], run[known], question[known]
-        first_R = np.full(len(best), self._sets.rows)
-        np.minimum.at(first_R, row, question)
-        rows = np.flatnonzero(first_R < self._sets.rows)
-        is_alone = np.array([not best[place] for place in rows.tolist()], dtype=np.bool_)
-        for place in rows[~is_alone].tolist():
+        number = self._ids.find(run & MEMBER)
+        known = np.flatnonzero(number >= 0)
+        row, run = row[known], run[known]
+        first_R = np.full(rows, self._sets.rows)
+        np.minimum.at(first_R, row, self._first_I[number[known]])
+        is_alone = first_R < self._sets.rows
+        for place in [place for place in np.flatnonzero(is_alone).tolist() if place in best]:
             best[place]["13-gram"] = (0.0, int(first_R[place]))
-        alone = rows[is_alone]
-        kept = np.flatnonzero(np.isin(row, alone))
-        sets = sets_of([(row[kept], run[kept], len(best))])
+            is_alone[place] = False
+        alone, kept = np.flatnonzero(is_alone), np.flatnonzero(is_alone[row])
+        sets = sets_of([(row[kept], run[kept], rows)])
         shared = shared_counts(sets, alone, first_R[alone], self._sets)
         score = shared / self._sets.size_N[first_R[alone]]
         _keep_best(best, "13-gram", Resembles(row=alone, question=first_R[alone], score=score))

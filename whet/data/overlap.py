@@ -40,7 +40,8 @@ _MEETINGS = 1 << 16
 # How far from its slot a member may stand, and how many bits of the slot tell one slot from others so near.
 _FURTHEST, _SLOT_BITS_KEPT = 100, 8
 _SPARE_BITS = 64 - int(MEMBER_BITS)
-_HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+_HALF, _LOW, _ROW_UP = np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(40)
+_NONE = np.zeros(0, dtype=np.int64)
 _CLASSES = 32
 _SLOTS = 1 << 11
 _ANY_SIZE = np.iinfo(np.int32).max
@@ -127,40 +128,52 @@ class HeldOut:
         self.sets, self.least, self.by_jaccard = sets, least, by_jaccard
         self._bits_H4 = sets.bitmaps()
         distinct = _distinct(sets.member_M)
-        plain = Ids(distinct, np.arange(len(distinct)))
+        self._ids = Ids(distinct, np.arange(len(distinct)))
         uses_I = np.zeros(len(distinct) + 1, dtype=np.int64)
         for runs in sample:
-            uses_I += np.bincount(plain.find(runs & MEMBER) + 1, minlength=len(distinct) + 1)
-        order = np.argsort(uses_I[1:], kind="stable")
-        rank_I = np.empty(len(distinct), dtype=np.int64)
-        rank_I[order] = np.arange(len(distinct))
-        self._ids = Ids(distinct, rank_I)
-        seen = np.cumsum(uses_I[1:][order] + 1)
-        self._class_I = (_CLASSES * (seen - 1) // max(1, int(seen[-1]) if len(seen) else 1)).astype(np.int8)
-        self._index(rank_I[plain.find(sets.member_M)], len(distinct))
+            uses_I += np.bincount(self._ids.find(runs & MEMBER) + 1, minlength=len(distinct) + 1)
+        # The order of runs: by the logarithm of their uses, then by their numbers; in it classes of as many uses each.
+        level_I = np.minimum(8 * np.log2(uses_I[1:] + 1), 255).astype(np.uint8)
+        mass = np.cumsum(np.bincount(level_I, weights=uses_I[1:] + 1, minlength=256))
+        self._class_I = np.ceil(_CLASSES * mass / max(1.0, mass[-1]) - 1).astype(np.int8)[level_I]
+        self._index(level_I, len(distinct))
 
-    def _index(self, rank_M: Integers, distinct: int) -> None:
+    def _index(self, level_I: npt.NDArray[np.uint8], distinct: int) -> None:
         """The entries by run. `_largest_E`: the texts of at most so many runs can have their first common one here."""
+        entries = [self._entries_of(block, level_I) for block in self.sets.blocks()]
+        row_E, run_E, place_E = (
+            np.concatenate([_NONE, *column]) for column in zip((_NONE,) * 3, *entries, strict=True)
+        )
+        order = (np.sort(run_E.astype(np.uint64) << _HALF | np.arange(len(run_E), dtype=np.uint64)) & _LOW).astype(
+            np.int64
+        )
+        self._row_E, place_E = row_E[order], place_E[order]
+        self._start_I = np.concatenate([[0], np.cumsum(np.bincount(run_E, minlength=distinct))])
         size_H = self.sets.size_N
-        row_M = np.repeat(np.arange(self.sets.rows, dtype=np.uint64), size_H)
-        rank_M = (np.sort(row_M << _HALF | rank_M.astype(np.uint64)) & _LOW).astype(np.int64)
-        place_M = np.arange(len(rank_M)) - np.repeat(self.sets.start_N[:-1], size_H)
-        enough = size_H - np.ceil(self.least * size_H - 1e-9).astype(np.int64) + 1
-        entry = np.flatnonzero(place_M < np.repeat(enough, size_H))
-        entry = entry[np.argsort(rank_M[entry], kind="stable")]
-        self._row_E = row_M[entry].astype(np.int64)
-        self._start_I = np.searchsorted(rank_M[entry], np.arange(distinct + 1))
         self._least_needed = self.least * max(1, int(size_H[size_H > 0].min(initial=_ANY_SIZE)))
         size_E = size_H[self._row_E]
         self._size_E = size_E.astype(np.int32)
         self._largest_E: npt.NDArray[np.int32] | None = None
         if self.by_jaccard:
             share = self.least / (1 + self.least)
-            largest = np.floor((size_E - place_M[entry] + 1e-6) / share) - size_E
+            largest = np.floor((size_E - place_E + 1e-6) / share) - size_E
             self._largest_E = np.clip(largest, 0, _ANY_SIZE).astype(np.int32)
 
+    def _entries_of(self, block: slice, level_I: npt.NDArray[np.uint8]) -> tuple[Integers, Integers, Integers]:
+        """Of the held-out texts of a block: the text, number and place in its order of each of the first few runs."""
+        size = self.sets.size_N[block]
+        start = self.sets.start_N[block.start : block.stop + 1]
+        number = self._ids.find(self.sets.member_M[start[0] : start[-1]])
+        row = np.repeat(np.arange(len(size)), size)
+        keyed = row.astype(np.uint64) << _ROW_UP | level_I[number].astype(np.uint64) << _HALF | number.astype(np.uint64)
+        number = (np.sort(keyed) & _LOW).astype(np.int64)
+        place = np.arange(len(row)) - np.repeat(start[:-1] - start[0], size)
+        enough = size - np.ceil(self.least * size - 1e-9).astype(np.int64) + 1
+        kept = np.flatnonzero(place < enough[row])
+        return row[kept] + block.start, number[kept], place[kept]
+
     def numbers(self, run: Hashes) -> Integers:
-        """The number of each run, the smaller the rarer in the stream; -1 for one that no held-out text has."""
+        """The number of each run, -1 for one that no held-out text has."""
         return self._ids.find(run & MEMBER)
 
     def pairs(self, row: Integers, run: Hashes, number: Integers, rows: int) -> Overlap:
@@ -272,8 +285,7 @@ def overlaps(
     """
     common = (run_hashes(table, size)[1] for table in word_tables(stream[:_SAMPLE]))
     held = HeldOut(run_sets(held_out, size=size), least=threshold, by_jaccard=True, sample=common)
-    none = np.zeros(0, dtype=np.int64)
-    found: dict[str, list[npt.NDArray[Any]]] = {field.name: [none] for field in fields(Overlap)}
+    found: dict[str, list[npt.NDArray[Any]]] = {field.name: [_NONE] for field in fields(Overlap)}
     first = 0
     for part in where.texts(stream).map(partial(_overlaps, size), where.put(held)):
         for name, columns in found.items():

@@ -34,7 +34,7 @@ Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 _PIECE = 1 << 17  # bytes looked at together: what is made of them stays in the cache
-_ROWS_JOINED = 1 << 13
+_ROWS_JOINED, _LETTERS_JOINED = 1 << 13, 1 << 22
 _PARTED, _LETTER, _DIGIT, _SIGN, _MINUS, _CAPITAL_NEXT = range(6)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 NUMBER, NAME = np.uint64(0x6E756D6265720001), np.uint64(0x6E616D6500000001)
@@ -94,10 +94,9 @@ def _powers(size: int) -> tuple[Hashes, Hashes]:
 
 def word_tables(texts: Sequence[str]) -> Iterator[WordTable]:
     """The rows in order, a piece at a time, in memory for some thousand rows."""
-    for first in range(0, len(texts), _ROWS_JOINED):
+    for rows in _some_rows(texts):
         folded = [
-            text if text.isascii() and "\x01" not in text and "\0" not in text else word_text(text)
-            for text in texts[first : first + _ROWS_JOINED]
+            text if text.isascii() and "\x01" not in text and "\0" not in text else word_text(text) for text in rows
         ]
         joined = b"\0".join([text.encode("utf-8", "replace") for text in folded])
         buffer = np.frombuffer(joined + b"\0", dtype=np.uint8)
@@ -108,6 +107,17 @@ def word_tables(texts: Sequence[str]) -> Iterator[WordTable]:
             last = int(ends[after - 1])
             yield _table(buffer[byte:last], ends[done:after] - byte)
             done, byte = after, last
+
+
+def _some_rows(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The texts in order, some thousand at a time where they are short, few where they are long."""
+    first, count = 0, 1024
+    while first < len(texts):
+        rows = texts[first : first + count]
+        yield rows
+        first += count
+        mean = sum(map(len, rows)) // len(rows)
+        count = min(max(16, _LETTERS_JOINED // max(1, mean)), _ROWS_JOINED)
 
 
 def word_table(texts: Sequence[str]) -> WordTable:
