@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from whet.core.records import Record, prompt_in
 from whet.data.duplicates import RUN, SIMILAR, masked_runs
-from whet.data.overlap import HeldOut, Ids, Overlap
+from whet.data.overlap import HeldOut, Ids, Overlap, distinct_values
 from whet.data.paraphrase import Questions
 from whet.data.rephrasing import Matches
 from whet.data.row_runs import (
@@ -256,7 +256,7 @@ class _AnyRun:
 
     def __init__(self, sets: RunSets) -> None:
         self._sets = sets
-        distinct = np.unique(sets.member_M)
+        distinct = distinct_values(sets.member_M)
         self._ids = Ids(distinct, np.arange(len(distinct)))
         self._first_I = np.full(len(distinct), sets.rows)
         np.minimum.at(self._first_I, self._ids.find(sets.member_M), np.repeat(np.arange(sets.rows), sets.size_N))
