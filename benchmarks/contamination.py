@@ -5,6 +5,7 @@ alternating; CPU seconds from texts in memory to pairs.
 
 - `whet near`: every pair with a similarity of the threshold at least, exact; compared with all pairs of few rows first
 - `whet all rules`: exact, near, template and n-gram rules together; the strongest for each training row, so few pairs
+- `whet and paraphrases`: the same with the paraphrase rule, which is looked for where no other hit
 - `datasketch`: MinHashLSH 128 of the held-out side, asked for each training row, checked on the sketch
 - `13-grams`: a dictionary of the held-out runs of 13 words, in plain Python
 
@@ -16,6 +17,7 @@ import json
 import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from fresh import Arrays, Run, run_tools, worker
 
 TARGETS = {"whet near vs datasketch": 4.0, "whet all rules vs 13-grams": 1.0, "whet all rules rows/s": 30_000}
 _COMPARED = (("whet near", "datasketch"), ("whet all rules", "13-grams"))
+_OF_RECORDS = ("whet all rules", "whet and paraphrases")
 _LONG_RUN = 13
 _CHUNK = 8192
 _FEW = 400  # held out, against eight times as many, in plain Python
@@ -38,12 +41,12 @@ def whet_near(held_out: Sequence[str], training: Sequence[str], threshold: float
     return {"held_out": found.held_out, "training": found.row}
 
 
-def whet_all(held_out: Sequence[Any], training: Sequence[Any], threshold: float) -> Arrays:
+def whet_all(held_out: Sequence[Any], training: Sequence[Any], threshold: float, *, paraphrase: str = "off") -> Arrays:
     """Records in, the strongest rule of each row that is hit out; the thresholds are the product's own."""
     from whet.data.benchmark import Benchmark
 
     sample = [record.messages[0].content for record in training[:20_000]]
-    benchmark = Benchmark(held_out, sample, paraphrase="off")
+    benchmark = Benchmark(held_out, sample, paraphrase=paraphrase)
     return _columns(
         (hit.benchmark_row, start + place)
         for start in range(0, len(training), _CHUNK)
@@ -89,6 +92,7 @@ def long_runs(held_out: Sequence[str], training: Sequence[str], threshold: float
 TOOLS: dict[str, Callable[[Sequence[Any], Sequence[Any], float], Arrays]] = {
     "whet near": whet_near,
     "whet all rules": whet_all,
+    "whet and paraphrases": partial(whet_all, paraphrase="words"),
     "datasketch": datasketch,
     "13-grams": long_runs,
 }
@@ -135,7 +139,7 @@ def work(tool: str, folder: Path, threshold: float) -> None:
         ["held_out", "training"],
         run,
         {"held_out": few, "training": few},
-        records if tool == "whet all rules" else list,
+        records if tool in _OF_RECORDS else list,
     )
 
 
@@ -149,12 +153,12 @@ def table(runs: dict[str, Run], corpus: planted.Corpus, held_out: int, threshold
     print(
         f"{held_out:,} held out, {len(corpus.texts) - held_out:,} training, {len(known):,} of them with a planted twin"
     )
-    print(f"{'tool':<16}{head}{'kB/row':>8}")
+    print(f"{'tool':<22}{head}{'kB/row':>8}")
     for tool, run in runs.items():
         hit, rows = set(run.found["training"].tolist()), len(corpus.texts)
         cells = f"{run.seconds:>9.2f}{min(run.cpu_s):>8.2f}{max(run.cpu_s):>8.2f}{rows / run.seconds:>10,.0f}"
         cells += f"{len(run.found['training']):>11,}{len(hit):>10,}{len(known & hit) / len(known):>9.4f}"
-        print(f"{tool:<16}{cells}{run.kb / 1024:>7.0f}{run.kb / rows:>8.2f}")
+        print(f"{tool:<22}{cells}{run.kb / 1024:>7.0f}{run.kb / rows:>8.2f}")
 
 
 def main() -> None:

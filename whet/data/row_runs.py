@@ -31,8 +31,8 @@ __all__ = [
 # R row, U text of a row, F run of 3 words
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-# Characters, or rows, that are looked at together: what is made of them stays in the cache.
-_CHARACTERS, _ROWS = 1 << 17, 4096
+# Characters, or rows, that are looked at together: many enough that numpy's calls cost little, few enough for memory.
+_CHARACTERS, _ROWS = 1 << 20, 4096
 _STEP = np.uint64(0x9FB21C651E98DF25)
 _NO_HASHES = np.zeros(0, dtype=np.uint64)
 
@@ -152,10 +152,12 @@ def thirteen_words(run_F: Hashes, at: Integers) -> Hashes:
 def common_names(tables: Sequence[WordTable]) -> Hashes:
     """The words that `whet.data.words.names_of` takes for names, days and months left out, as sorted hashes."""
     capitals = [table.word_W[table.is_capital_W] for table in tables]
-    lower = [table.word_W[~table.is_capital_W & ~table.is_digits_W] for table in tables]
     word, upper = np.unique(np.concatenate([_NO_HASHES, *capitals]), return_counts=True)
-    every = np.sort(np.concatenate([_NO_HASHES, *lower]))
-    uses = np.searchsorted(every, word, side="right") - np.searchsorted(every, word)
+    uses = np.zeros(len(word), dtype=np.int64)
+    for table in tables:
+        lower = table.word_W[~table.is_capital_W & ~table.is_digits_W]
+        lower = lower[is_member(lower, word)]
+        uses += np.bincount(np.searchsorted(word, lower), minlength=len(word))
     names = word[uses / np.maximum(1, uses + upper) <= LOWER_SHARE]
     return np.asarray(names[~is_member(names, np.sort(word_hashes(sorted(NOT_NAMES))))])
 
