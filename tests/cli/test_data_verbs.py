@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from whet.cli import main
-
 Whet = Callable[..., tuple[int, str, str]]
 WORDS = [a + b for a in ("cl", "br", "st", "dr", "fl", "gr") for b in ("ock", "ain", "ove", "unt", "ell", "ash")]
 
@@ -17,23 +15,6 @@ def row(place: int) -> str:
     one, two, three, four = (WORDS[(place * step + step) % len(WORDS)] for step in (1, 5, 7, 11))
     question = f"The {one} {two} of {three} {four} {one} is {three}, so what is {two} {four}?"
     return json.dumps({"question": question, "answer": f"Think. #### {place}"}) + "\n"
-
-
-@pytest.fixture
-def whet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Whet:
-    """Run a command in a fresh folder: exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main([str(word) for word in words])
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -302,3 +302,10 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 def test_number_changed_benchmark_is_found_by_template() -> None:
     found = contamination(REAL / "gsm_hard" / "gsmhardv2.jsonl.gz", REAL / "gsm8k" / "test.jsonl")
     assert sum("template" in (hit.kind, *hit.also) for hit in found) >= 1310
+
+
+def test_a_benchmark_of_which_nothing_can_be_read_is_no_all_clear(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"prompt": "How far is the sea?", "answer": "3"}\n')
+    (tmp_path / "bench.jsonl").write_text('{"question": 4, "answer": "4"}\n{"question": null, "answer": "5"}\n')
+    with pytest.raises(DataError, match=r"bench\.jsonl: none of its 2 rows .* row 0, field question: not text"):
+        contamination(tmp_path / "train.jsonl", tmp_path / "bench.jsonl")

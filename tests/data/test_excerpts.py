@@ -1,7 +1,7 @@
 """Excerpts: the stretch of a long text that is like another."""
 
-from whet.core.records import Comparison, Message, Origin, Prompt
-from whet.data.excerpts import excerpt, stretch_like, texts_in
+from whet.core.records import Comparison, Message, Origin, Prompt, texts_in
+from whet.data.excerpts import excerpt, stretch_like
 
 QUESTION = "Alice walks nine miles along the old river path."
 

@@ -98,7 +98,8 @@ def _line(pair: "Pair") -> dict[str, Any]:
 def _show(page: "Page", pair: "Pair") -> None:
     """Both texts, what differs marked; of long ones the stretch that is like the other."""
     from whet.core.difference import differences
-    from whet.data.excerpts import excerpt, stretch_like, texts_in
+    from whet.core.records import texts_in
+    from whet.data.excerpts import excerpt, stretch_like
 
     hit, question = pair.hit, "\n".join(turn.content for turn in pair.question.messages if turn.role != "system")
     also = f", also {', '.join(hit.also)}" if hit.also else ""

@@ -27,7 +27,9 @@ __all__ = [
     "Role",
     "Rollout",
     "Score",
+    "completions_in",
     "prompt_in",
+    "texts_in",
 ]
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -134,6 +136,24 @@ Record = Prompt | Conversation | Comparison | Ranking
 def prompt_in(record: Record) -> Prompt:
     """The prompt of any kind of record."""
     return record if isinstance(record, Prompt) else record.prompt
+
+
+def completions_in(record: Record) -> tuple[str, ...]:
+    """What answers the prompt of any kind of record; of a comparison the chosen text first."""
+    match record:
+        case Conversation():
+            return (record.completion,)
+        case Comparison():
+            return (record.chosen, record.rejected)
+        case Ranking():
+            return record.completions
+        case Prompt():
+            return ()
+
+
+def texts_in(record: Record) -> list[str]:
+    """Everything that a row says, turn by turn: its prompt, then what answers it."""
+    return [*(turn.content for turn in prompt_in(record).messages), *completions_in(record)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
+from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import TRAINING_PURPOSES, Prompt, Record, Rejected, prompt_in
 from whet.data.benchmark import KINDS, Benchmark, Hit
@@ -118,6 +119,13 @@ def read_benchmarks(names: Sequence[str], settings: DataSettings) -> list[Record
 
 def _questions(names: Sequence[str], settings: DataSettings) -> tuple[list[Record], list[Rejected]]:
     sources = [source for name in names for source in read_sources(name, settings, seed=0)]
+    for source in sources:
+        if not source.records and source.rejected:
+            first = source.rejected[0]
+            raise DataError(
+                f"{source.name}: none of its {source.rows} rows can be read as a question of a benchmark; row "
+                f"{first.origin.row}{f', field {first.field}' if first.field else ''}: {first.reason}"
+            )
     records = [record for source in sources for record in source.records]
     return records, [row for source in sources for row in source.rejected]
 

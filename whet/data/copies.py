@@ -8,7 +8,7 @@ teaches. It is compared with the rows that are kept, not along a chain: no row g
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from whet.core.records import Comparison, Conversation, Prompt, Ranking, Record, prompt_in
+from whet.core.records import Record, completions_in, prompt_in
 from whet.data.clusters import Clusters
 from whet.data.duplicates import RUN, SIMILAR
 from whet.data.row_texts import RowTexts
@@ -39,7 +39,7 @@ def near_copies(records: Sequence[Record], texts: RowTexts, clusters: Clusters) 
 def _in_cluster(members: Sequence[int], records: Sequence[Record], texts: RowTexts) -> Iterator[tuple[int, int]]:
     kept: dict[tuple[object, ...], list[tuple[int, Runs, Runs]]] = defaultdict(list)
     for row in members:
-        prompt, said = texts.asked[row], "\n".join(_taught(records[row]))
+        prompt, said = texts.asked[row], "\n".join(completions_in(records[row]))
         key = (type(records[row]), prompt_in(records[row]).answer, numbers_in(prompt), numbers_in(said))
         asked_runs, said_runs = frozenset(shingles(prompt, RUN)), frozenset(shingles(said, RUN))
         for other, other_asked, other_said in kept[key]:
@@ -54,15 +54,3 @@ def _in_cluster(members: Sequence[int], records: Sequence[Record], texts: RowTex
 
 def _alike(first: Runs, second: Runs) -> bool:
     return first == second or len(first & second) >= SIMILAR * len(first | second)
-
-
-def _taught(record: Record) -> tuple[str, ...]:
-    match record:
-        case Conversation():
-            return (record.completion,)
-        case Comparison():
-            return (record.chosen, record.rejected)
-        case Ranking():
-            return record.completions
-        case Prompt():
-            return ()

@@ -4,28 +4,12 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate
 
-from whet.core.records import Comparison, Conversation, Ranking, Record, prompt_in
-
-__all__ = ["excerpt", "stretch_like", "texts_in"]
+__all__ = ["excerpt", "stretch_like"]
 
 _WORD = re.compile(r"\w+")
 _RUN = 3
 # Characters shown before and behind what was found.
 _MARGIN = 40
-
-
-def texts_in(record: Record) -> list[str]:
-    """Everything that a row says, turn by turn: its prompt, then what answers it."""
-    texts = [turn.content for turn in prompt_in(record).messages]
-    match record:
-        case Conversation():
-            return [*texts, record.completion]
-        case Comparison():
-            return [*texts, record.chosen, record.rejected]
-        case Ranking():
-            return [*texts, *record.completions]
-        case _:
-            return texts
 
 
 def stretch_like(texts: Sequence[str], wanted: str, *, most: int) -> str:

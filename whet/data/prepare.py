@@ -20,6 +20,7 @@ from whet.core.records import (
     Record,
     Rejected,
     prompt_in,
+    texts_in,
 )
 from whet.core.seeds import seed_for
 from whet.data.assign import Assignment, RowPlace, assign, ranking_seed
@@ -400,21 +401,8 @@ def _control_tokens(records: Sequence[Record]) -> dict[str, int]:
     found: Counter[str] = Counter()
     rows = 0
     for record in records:
-        here = set(_CONTROL_TOKEN.findall(_everything_in(record)))
+        here = set(_CONTROL_TOKEN.findall("\n".join(texts_in(record))))
         found.update(here)
         rows += bool(here)
     common = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:_REASONS_COUNTED]
     return {"rows": rows, **dict(common)}
-
-
-def _everything_in(record: Record) -> str:
-    match record:
-        case Conversation():
-            texts: tuple[str, ...] = (record.completion,)
-        case Comparison():
-            texts = (record.chosen, record.rejected)
-        case Ranking():
-            texts = record.completions
-        case Prompt():
-            texts = ()
-    return "\n".join((*(turn.content for turn in prompt_in(record).messages), *texts))

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from whet.core.records import Comparison, Conversation, Ranking, Record, prompt_in
+from whet.core.records import Record, completions_in, prompt_in
 from whet.data.duplicates import RUN
 from whet.data.row_texts import asked
 from whet.data.text import LOWER_SHARE, NOT_NAMES
@@ -91,15 +91,7 @@ class _Batch:
                 if text != question:
                     self._question(text)
             self._other(turn.content for turn in turns if turn.role == "system")
-        match record:
-            case Conversation():
-                self._other([record.completion])
-            case Comparison():
-                self._other([record.chosen, record.rejected])
-            case Ranking():
-                self._other(record.completions)
-            case _:
-                pass
+        self._other(completions_in(record))
         self.rows += 1
 
     def _question(self, text: str) -> None:

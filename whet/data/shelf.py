@@ -14,7 +14,17 @@ from dataclasses import replace
 from itertools import accumulate, chain
 from typing import IO, Any, overload
 
-from whet.core.records import Comparison, Conversation, Message, Origin, Prompt, Ranking, Record, prompt_in
+from whet.core.records import (
+    Comparison,
+    Conversation,
+    Message,
+    Origin,
+    Prompt,
+    Ranking,
+    Record,
+    completions_in,
+    prompt_in,
+)
 from whet.data import scratch
 
 __all__ = ["Lazy", "chained", "chosen", "renamed", "resliced", "shelved"]
@@ -115,19 +125,7 @@ def _text_bytes(record: Record) -> int:
     prompt = prompt_in(record)
     size = sum(len(turn.content) for turn in prompt.messages)
     size += sum(len(cell) if isinstance(cell, str | list) else 8 for cell in prompt.columns.values())
-    return size + sum(map(len, _completions(record)))
-
-
-def _completions(record: Record) -> tuple[str, ...]:
-    match record:
-        case Conversation():
-            return (record.completion,)
-        case Comparison():
-            return (record.chosen, record.rejected)
-        case Ranking():
-            return record.completions
-        case Prompt():
-            return ()
+    return size + sum(map(len, completions_in(record)))
 
 
 class _File:

@@ -7,7 +7,7 @@ a power of its place: one cumulative sum over the piece and a difference per wor
 Two different words get the same hash with a probability of about 2^-64.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -33,6 +33,7 @@ __all__ = [
 Hashes = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+_PENDING = 1 << 20  # counted words that wait to be added up
 _PIECE = 1 << 17  # bytes looked at together: what is made of them stays in the cache
 _ROWS_JOINED, _LETTERS_JOINED = 1 << 13, 1 << 22
 _PARTED, _LETTER, _DIGIT, _SIGN, _MINUS, _CAPITAL_NEXT = range(6)
@@ -217,20 +218,37 @@ def names_of(texts: Sequence[str], where: Where = HERE) -> dict[str, float]:
     >>> names_of(["Alice saw Bill.", "The bill of Alice"])
     {'alice': 0.0, 'the': 0.0}
     """
-    counts = list(where.texts(texts).map(_case_counts))
-    capital, upper, first = _added([(part["capital"], part["upper"]) for part in counts])
-    lower_words, lower_uses, _ = _added([(part["lower"], part["uses"]) for part in counts])
+    counts = _case_counts_of(where.texts(texts).map(_case_counts))
+    capital, upper, lower_words, lower_uses = (counts[name] for name in ("capital", "upper", "lower", "uses"))
     place = np.minimum(np.searchsorted(lower_words, capital), max(0, len(lower_words) - 1))
     lower = np.zeros(len(capital), dtype=np.int64)
     if len(lower_words):
         lower = np.where(lower_words[place] == capital, lower_uses[place], 0)
     share = lower / np.maximum(1, lower + upper)
     is_name = share <= LOWER_SHARE
-    rows = np.cumsum([0, *(int(part["rows"][0]) for part in counts)])
-    row = [part["row"] + before for part, before in zip(counts, rows[:-1], strict=True)]
-    place_in_row = [part["place"] for part in counts]
-    spelt = _spelt(texts, _all(row)[first[is_name]], _all(place_in_row)[first[is_name]])
+    spelt = _spelt(texts, counts["row"][is_name], counts["place"][is_name])
     return dict(sorted(zip(spelt, (round(value, 4) for value in share[is_name].tolist()), strict=True)))
+
+
+def _case_counts_of(parts: Iterable[Arrays]) -> Arrays:
+    """Those of a whole corpus, added up on the way, so that memory holds the different words alone."""
+    total = _together([])
+    pending: list[Arrays] = []
+    rows = 0
+    for part in parts:
+        pending.append({**part, "row": part["row"] + rows})
+        rows += int(part["rows"][0])
+        if sum(len(counts["capital"]) + len(counts["lower"]) for counts in pending) > _PENDING + len(total["lower"]):
+            total, pending = _together([total, *pending]), []
+    return _together([total, *pending])
+
+
+def _together(parts: Sequence[Arrays]) -> Arrays:
+    """Uses added, and of each word with a capital the first place."""
+    capital, upper, first = _added([(part["capital"], part["upper"]) for part in parts])
+    lower, uses, _ = _added([(part["lower"], part["uses"]) for part in parts])
+    row, place = (_all([part[name] for part in parts])[first] for name in ("row", "place"))
+    return {"capital": capital, "upper": upper, "row": row, "place": place, "lower": lower, "uses": uses}
 
 
 def _spelt(texts: Sequence[str], row: Integers, place: Integers) -> Iterator[str]:
