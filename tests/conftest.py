@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
 
+from whet.cli import main
 from whet.core.records import Message, Origin, Prompt
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -52,6 +53,25 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real data sets do not lie beside this checkout")
     return SHARED
+
+
+@pytest.fixture
+def whet(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in a fresh folder: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main([str(word) for word in words])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
 
 
 LEAST = """\
