@@ -52,3 +52,7 @@ def test_every_recipe_of_the_repository_is_valid() -> None:
     assert [path.stem for path in recipes] == ["demo", "gsm8k", "smoke"]
     for path in recipes:
         assert load_recipe(path, environ={}).recipe.name == path.stem
+
+
+def test_no_verb_of_the_package_is_hidden_by_a_module() -> None:
+    assert not set(whet.__all__) & {name.removeprefix("whet.") for name in MODULES}

@@ -7,7 +7,7 @@ from typing import Any
 
 from whet.core.errors import RunFolderError
 from whet.core.files import read_json_lines
-from whet.evaluate.metrics import paired_difference
+from whet.evaluation.metrics import paired_difference
 
 __all__ = ["compare_runs", "comparison_text"]
 

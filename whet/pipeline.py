@@ -22,7 +22,7 @@ from whet.data.manifest import manifest_hash
 from whet.data.prepare import prepare
 from whet.data.seen import require_readable
 from whet.data.summary import example_line
-from whet.evaluate.run import evaluate_stages
+from whet.evaluation.run import evaluate_stages
 from whet.report.page import write_report
 from whet.rewards.combine import REWARD_MODEL
 from whet.rewards.learned import LearnedReward

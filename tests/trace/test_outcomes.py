@@ -15,7 +15,7 @@ from whet.core.seeds import seed_for
 from whet.core.terminal import Page
 from whet.data.manifest import read_manifest, read_rows
 from whet.data.view import Prepared, RowView, joined
-from whet.evaluate.metrics import wilson
+from whet.evaluation.metrics import wilson
 from whet.trace.outcomes import Outcome, RunRecord
 from whet.trace.runs import text_of, trace
 from whet.trace.text import show_trace, verdict

@@ -65,7 +65,7 @@ def _say_results(path: Path, *, as_json: bool) -> None:
         print(json.dumps({"run": str(path), "results": results}))
         return
     if results is not None:
-        from whet.evaluate.run import result_lines
+        from whet.evaluation.run import result_lines
 
         print("\n".join(result_lines(results)))
     if (path / "report.html").exists():

@@ -35,7 +35,7 @@ __all__ = [
 Role = Literal["system", "user", "assistant", "tool"]
 Purpose = Literal["ft_train", "ft_validation", "ft_test", "rm_train", "rm_test", "rl_train", "rl_test", "final"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-# What a training loop may open. Everything else is opened by `whet.evaluate` alone.
+# What a training loop may open. Everything else is opened by `whet.evaluation` alone.
 TRAINING_PURPOSES: frozenset[Purpose] = frozenset({"ft_train", "ft_validation", "rm_train", "rl_train"})
 EVALUATION_PURPOSES: frozenset[Purpose] = frozenset(PURPOSES) - TRAINING_PURPOSES
 

@@ -4,7 +4,7 @@ import math
 import pytest
 from scipy import stats
 
-from whet.evaluate.metrics import mean_interval, paired_difference, pass_at_k, wilson
+from whet.evaluation.metrics import mean_interval, paired_difference, pass_at_k, wilson
 
 
 def test_wilson_by_hand() -> None:

@@ -16,9 +16,9 @@ from whet.core.records import Prompt
 from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
 from whet.data.seen import require_readable, seen_prompts
-from whet.evaluate.contamination import contamination_lines, rates_apart
-from whet.evaluate.metrics import wilson
-from whet.evaluate.run import evaluate_stages, summarise
+from whet.evaluation.contamination import contamination_lines, rates_apart
+from whet.evaluation.metrics import wilson
+from whet.evaluation.run import evaluate_stages, summarise
 
 WALK = "Alice walks nine miles along the old river path and then rests under a tall green tree for two hours."
 SEA = "What is the boiling point of pure water in degrees when measured at the level of the sea?"

@@ -20,10 +20,10 @@ from whet.core.records import Prompt
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.data.manifest import manifest_hash
-from whet.evaluate.contamination import contamination_lines, mark_seen, rates_apart
-from whet.evaluate.metrics import mean_interval, paired_difference, pass_at_k, wilson
-from whet.evaluate.reward_model import judge_pairs
-from whet.evaluate.tasks import Task, Verdict, load_tasks, verdicts_of
+from whet.evaluation.contamination import contamination_lines, mark_seen, rates_apart
+from whet.evaluation.metrics import mean_interval, paired_difference, pass_at_k, wilson
+from whet.evaluation.reward_model import judge_pairs
+from whet.evaluation.tasks import Task, Verdict, load_tasks, verdicts_of
 from whet.models.load import load_model
 from whet.rewards.combine import load_reward
 from whet.rollout.engine import Sampler

@@ -8,8 +8,8 @@ from whet.core.recipe import DataSettings
 from whet.core.runlog import Progress
 from whet.data.benchmark import KINDS
 from whet.data.seen import seen_prompts
-from whet.evaluate.metrics import wilson
-from whet.evaluate.tasks import Task
+from whet.evaluation.metrics import wilson
+from whet.evaluation.tasks import Task
 
 __all__ = ["contamination_lines", "mark_seen", "rates_apart"]
 

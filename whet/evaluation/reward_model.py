@@ -9,7 +9,7 @@ import torch
 from whet.core.recipe import TemplateSettings
 from whet.core.records import Comparison, Ranking
 from whet.data.manifest import open_for_evaluation
-from whet.evaluate.metrics import wilson
+from whet.evaluation.metrics import wilson
 from whet.rewards.learned import LearnedReward
 
 __all__ = ["judge_pairs"]
