@@ -35,7 +35,7 @@ _FEW = 400  # held out, against eight times as many, in plain Python
 
 
 def whet_near(held_out: Sequence[str], training: Sequence[str], threshold: float) -> Arrays:
-    from whet.data import overlap
+    from whet.data.pairs import overlap
 
     found = overlap.overlaps(held_out, training, threshold)
     return {"held_out": found.held_out, "training": found.row}
@@ -43,7 +43,7 @@ def whet_near(held_out: Sequence[str], training: Sequence[str], threshold: float
 
 def whet_all(held_out: Sequence[Any], training: Sequence[Any], threshold: float, *, paraphrase: str = "off") -> Arrays:
     """Records in, the strongest rule of each row that is hit out; the thresholds are the product's own."""
-    from whet.data.benchmark import Benchmark
+    from whet.data.contamination.benchmark import Benchmark
 
     sample = [record.messages[0].content for record in training[:20_000]]
     benchmark = Benchmark(held_out, sample, paraphrase=paraphrase)

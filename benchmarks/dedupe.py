@@ -46,7 +46,7 @@ Edges = tuple[np.ndarray, np.ndarray]
 
 
 def ours(texts: Sequence[str], threshold: float) -> Edges:
-    from whet.data import near
+    from whet.data.pairs import near
 
     pairs = near.similar_pairs(texts, size=3, threshold=threshold)
     return pairs.first, pairs.second
@@ -54,17 +54,18 @@ def ours(texts: Sequence[str], threshold: float) -> Edges:
 
 def ours_stop(texts: Sequence[str], threshold: float) -> Edges:
     """Without the runs that many rows share; the threshold is the view's own."""
-    from whet.data import duplicates
+    from whet.data.alike import views
 
-    pairs = duplicates.uncommon_pairs(texts)
+    pairs = views.uncommon_pairs(texts)
     return pairs.first, pairs.second
 
 
 def ours_template(texts: Sequence[str], threshold: float) -> Edges:
     """Numbers and names masked; the threshold is the view's own."""
-    from whet.data import duplicates, words
+    from whet.data.alike import views
+    from whet.data.texts import words
 
-    pairs = duplicates.masked_pairs(texts, list(words.names_of(texts)))
+    pairs = views.masked_pairs(texts, list(words.names_of(texts)))
     return pairs.first, pairs.second
 
 

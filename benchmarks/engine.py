@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from whet.core.recipe import ArithmeticSettings, TemplateSettings
 from whet.core.records import Message, Origin, Prompt
-from whet.data.arithmetic import arithmetic_rows
+from whet.data.sources.arithmetic import arithmetic_rows
 from whet.models.decoder import Decoder
 from whet.models.load import load_model
 from whet.models.products import chosen_products

@@ -1,4 +1,4 @@
-"""Rephrased questions found in a pool, ours against scikit-learn: python benchmarks/paraphrase.py
+"""Rephrased questions found in a pool, ours against scikit-learn: python benchmarks/rephrased.py
 
 Queries are questions of the pool in other words, and 1,500 questions that rephrase none of it. Each tool gives every
 query the question it would take and a score; sorted by score, precision is the share of right ones so far, and recall
@@ -61,21 +61,21 @@ class Task:
 
 
 def whet(pool: Sequence[str], queries: Sequence[str], **_: Any) -> Arrays:
-    from whet.data.paraphrase import HELD_OUT, Questions
+    from whet.data.pairs.rephrased import HELD_OUT, Questions
 
     rule = replace(HELD_OUT, enough=1e-9, near=2.0)
     return _best(Questions(pool, [], rule=rule).matches(queries), len(queries))
 
 
 def whet_cosine(pool: Sequence[str], queries: Sequence[str], **_: Any) -> Arrays:
-    from whet.data.paraphrase import HELD_OUT, Questions
+    from whet.data.pairs.rephrased import HELD_OUT, Questions
 
     rule = replace(HELD_OUT, score=lambda cosine, _agreement: cosine, enough=0.0, near=2.0)
     return _best(Questions(pool, [], rule=rule).matches(queries), len(queries))
 
 
 def encoder(pool: Sequence[str], queries: Sequence[str], names: Sequence[str]) -> Arrays:
-    from whet.data.embed import HELD_OUT, EncodedQuestions
+    from whet.data.pairs.embed import HELD_OUT, EncodedQuestions
 
     rule = replace(HELD_OUT, enough=0.0, near=2.0)
     return _best(EncodedQuestions(pool, [], names[0], rule=rule).matches(queries), len(queries))
@@ -84,7 +84,7 @@ def encoder(pool: Sequence[str], queries: Sequence[str], names: Sequence[str]) -
 def scikit_learn(pool: Sequence[str], queries: Sequence[str], **_: Any) -> Arrays:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    from whet.data.numbers import NumbersKnown
+    from whet.data.pairs.numbers import NumbersKnown
 
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     rows, asked = vectorizer.fit_transform(pool).T.tocsr(), vectorizer.transform(queries)
@@ -237,18 +237,16 @@ def judged(found: Arrays, answer: Sequence[int], enough: float) -> Judged:
 
 
 def table(name: str, runs: dict[str, Run], done: Task) -> dict[str, Judged]:
-    from whet.data import embed, paraphrase
+    from whet.data.pairs import embed, rephrased
 
-    rephrased = sum(row >= 0 for row in done.answer)
-    print(
-        f"{name}: {rephrased:,} rephrased and {len(done.queries) - rephrased:,} unrelated, pool of {len(done.pool):,}"
-    )
+    known = sum(row >= 0 for row in done.answer)
+    print(f"{name}: {known:,} rephrased and {len(done.queries) - known:,} unrelated, pool of {len(done.pool):,}")
     head = f"{'CPU s':>8}{'rows/s':>9}{'nearest':>9}{f'recall at {_PRECISION}':>16}"
     head += f"{'from':>7}{'at rule':>9}{'precision':>11}"
     print(f"{'tool':<14}{head}")
     result = {}
     for tool, run in runs.items():
-        enough = embed.HELD_OUT.enough if tool == "encoder" else paraphrase.HELD_OUT.enough
+        enough = embed.HELD_OUT.enough if tool == "encoder" else rephrased.HELD_OUT.enough
         each = result[tool] = judged(run.found, done.answer, enough)
         cells = f"{run.seconds:>8.2f}{speed(run, done):>9,.0f}{each.nearest:>9.3f}{each.recall:>16.3f}"
         cells += f"{each.threshold:>7.2f}"
@@ -265,7 +263,7 @@ def speed(run: Run, done: Task) -> float:
 def inside_a_corpus(texts: Sequence[str]) -> str:
     from dedupe import clusters
 
-    from whet.data.paraphrase import rephrased_pairs
+    from whet.data.pairs.rephrased import rephrased_pairs
 
     pairs = rephrased_pairs(texts)
     sizes = Counter(clusters(len(texts), (pairs.first, pairs.second)))

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal, TypeVar, get_args
 
-from whet.data.text import shingles
+from whet.data.texts.canonical import shingles
 
 __all__ = [
     "DATA",

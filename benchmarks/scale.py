@@ -86,14 +86,16 @@ def own_memory() -> Iterator[list[int]]:
 
 def views(texts: Sequence[str], where: Any) -> str:
     """A hash of all that the views find."""
-    from whet.data import duplicates, near, words
+    from whet.data.alike import views
+    from whet.data.pairs import near
+    from whet.data.texts import words
 
     names = words.names_of(texts, where)
     found = hashlib.sha256(json.dumps(names).encode())
     for pairs in (
         near.similar_pairs(texts, where=where),
-        duplicates.uncommon_pairs(texts, where),
-        duplicates.masked_pairs(texts, list(names), where),
+        views.uncommon_pairs(texts, where),
+        views.masked_pairs(texts, list(names), where),
     ):
         found.update(f"{pairs.method} {pairs.capped}".encode())
         for column in (pairs.first, pairs.second, pairs.score):
@@ -122,11 +124,11 @@ def prepared(texts: Sequence[str], workers: int) -> tuple[str, dict[str, float]]
 
 def bands(rows: int) -> None:
     """Rows that share a bucket and are not similar: their number grows with the square of the corpus."""
-    from whet.data.exact_join import verified
-    from whet.data.near import _MISSED, _minhash
-    from whet.data.runs import Columns, run_parts, sets_in
-    from whet.data.where import HERE
-    from whet.data.words import mixed
+    from whet.data.pairs.exact_join import verified
+    from whet.data.pairs.near import _MISSED, _minhash
+    from whet.data.space.where import HERE
+    from whet.data.texts.runs import Columns, run_parts, sets_in
+    from whet.data.texts.words import mixed
 
     texts = planted.gen(rows, 0).texts
     parts, hashed = timed(lambda: list(run_parts(3, texts)))
@@ -175,7 +177,7 @@ def in_one_bucket(key: np.ndarray) -> np.ndarray:
 
 
 def work(workers: int, rows: int, whole: bool) -> None:
-    from whet.data.distributed import working
+    from whet.data.space.distributed import working
 
     texts = planted.gen(rows, 0).texts
     began = time.perf_counter()

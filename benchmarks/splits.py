@@ -24,8 +24,8 @@ import numpy as np
 
 from whet.core.recipe import SizeSettings
 from whet.core.records import PURPOSES
-from whet.data.sizes import needs_of
-from whet.data.splits import ClusterTable, place, positions
+from whet.data.splits.place import ClusterTable, place, positions
+from whet.data.splits.sizes import needs_of
 
 RATIOS = (0.9, 0.05, 0.05)
 NAMES = ("ft_train", "ft_validation", "ft_test")

@@ -46,7 +46,7 @@ def test_importing_whet_imports_no_torch() -> None:
 
 
 def test_every_recipe_of_the_repository_is_valid() -> None:
-    from whet.core.recipe_file import load_recipe
+    from whet.core.recipe.file import load_recipe
 
     recipes = sorted((PACKAGE.parent / "recipes").glob("*.yaml"))
     assert [path.stem for path in recipes] == ["demo", "gsm8k", "smoke"]

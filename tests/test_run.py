@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import whet
 from whet.core.errors import RunFolderError
-from whet.data.check import check
+from whet.data.proof.check import check
 
 WEIGHTS = ("sft/model/model.safetensors", "reward_model/model/model.safetensors", "rl/model/model.safetensors")
 METRICS = ("sft/metrics.jsonl", "reward_model/metrics.jsonl", "rl/metrics.jsonl")

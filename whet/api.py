@@ -8,7 +8,7 @@ from typing import Any
 from whet.core.errors import RecipeError, did_you_mean
 from whet.core.files import read_json, read_json_lines
 from whet.core.recipe import Stage
-from whet.core.recipe_file import known_keys, load_recipe
+from whet.core.recipe.file import known_keys, load_recipe
 from whet.core.runfolder import RunFolder, flatten
 
 __all__ = ["Run", "evaluate", "reward_model", "rl", "run", "score", "sft"]
@@ -107,7 +107,7 @@ def score(file: str | Path, *, reward: str | Sequence[str], out: str | Path) -> 
 
     `whet.score("completions.jsonl", reward=["answer", "format"], out="scores.jsonl")`
     """
-    from whet.rewards.score_file import score_file
+    from whet.verbs.score_file import score_file
 
     score_file(Path(file), [reward] if isinstance(reward, str) else list(reward), Path(out))
     return list(read_json_lines(Path(out)))

@@ -18,10 +18,10 @@ from whet.core.recipe import Recipe, Stage
 from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
+from whet.data.contamination.seen import require_readable
 from whet.data.manifest import manifest_hash
 from whet.data.prepare import prepare
-from whet.data.seen import require_readable
-from whet.data.summary import example_line
+from whet.data.proof.summary import example_line
 from whet.evaluation.run import evaluate_stages
 from whet.report.page import write_report
 from whet.rewards.combine import REWARD_MODEL

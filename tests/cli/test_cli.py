@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from whet.core.recipe_file import field_table
+from whet.core.recipe.file import field_table
 
 Whet = Callable[..., tuple[int, str, str]]
 

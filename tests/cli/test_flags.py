@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from whet.cli.flags import settings_help, split_words
 from whet.core.errors import RecipeError
-from whet.core.recipe_file import known_keys, section_of
-from whet.flags import settings_help, split_words
+from whet.core.recipe.file import known_keys, section_of
 
 
 def test_a_file_and_its_settings() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from whet.core.errors import RunFolderError
 from whet.core.recipe import DataSettings, Recipe, SftSettings, TemplateSettings
-from whet.core.recipe_text import read_yaml
+from whet.core.recipe.text import read_yaml
 from whet.core.runfolder import RunFolder, resolved_yaml
 
 HOLD = """

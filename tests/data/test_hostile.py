@@ -15,7 +15,7 @@ import pytest
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import Prompt, prompt_in
-from whet.data.sources import Source, read_sources
+from whet.data.sources.read import Source, read_sources
 
 
 def read(path: Path, **how: Any) -> list[Source]:

@@ -15,11 +15,11 @@ from whet.cli import main
 from whet.core.errors import DataError, WhetError
 from whet.core.files import read_json, read_json_lines
 from whet.core.recipe import DataSettings, SizeSettings
-from whet.core.recipe_file import load_recipe
+from whet.core.recipe.file import load_recipe
 from whet.core.records import PURPOSES
-from whet.data.check import check
 from whet.data.prepare import prepare
-from whet.data.sources import read_sources
+from whet.data.proof.check import check
+from whet.data.sources.read import read_sources
 
 GOOD = b"".join(json.dumps({"prompt": f"What is {n}?", "completion": f"{n}."}).encode() + b"\n" for n in range(6))
 

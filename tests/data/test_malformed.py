@@ -17,8 +17,8 @@ import pytest
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import Record, Rejected, prompt_in
-from whet.data.contradictions import contradictions
-from whet.data.sources import read_sources, stream_file
+from whet.data.sources.read import read_sources, stream_file
+from whet.data.splits.contradictions import contradictions
 
 GOOD = {"prompt": "What is 2+2?", "completion": "4"}
 TURN = {"role": "user", "content": "Hi"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from whet.data.text import words
+from whet.data.texts.canonical import words
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import planted

@@ -13,9 +13,9 @@ from whet.core.errors import DataError
 from whet.core.files import read_json_lines
 from whet.core.recipe import ArithmeticSettings, DataSettings, SizeSettings
 from whet.core.records import EVALUATION_PURPOSES, PURPOSES, TRAINING_PURPOSES, Comparison, Conversation, Ranking
-from whet.data.check import check
 from whet.data.manifest import open_for_evaluation, open_for_training, read_rows
 from whet.data.prepare import prepare
+from whet.data.proof.check import check
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 WORDS = "red green blue old new small big round soft cold warm dry wet thin long short".split()
@@ -160,7 +160,7 @@ def test_no_usable_row_at_all_is_one_line(tmp_path: Path) -> None:
 
 def test_preparing_loads_no_heavy_package() -> None:
     code = (
-        "import sys, whet.data.prepare, whet.data.check, whet.data.view, whet.data.contamination;"
+        "import sys, whet.data.prepare, whet.data.proof.check, whet.data.look.view, whet.data.contamination.find;"
         "print(*({'torch', 'datasets', 'pyarrow', 'transformers', 'pandas', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,9 +17,9 @@ from whet.core.errors import DataError
 from whet.core.files import read_json_lines
 from whet.core.recipe import DataSettings, SizeSettings
 from whet.core.records import PURPOSES, Comparison, Conversation, Prompt, Ranking
-from whet.data.check import check
 from whet.data.manifest import read_rows
 from whet.data.prepare import prepare
+from whet.data.proof.check import check
 
 WORDS = "apple river Stone cloud Tiger piano maple ocean candle mirror garden rocket 3 17 how many has 256".split()
 # Ratios that leave purposes out, or rows over.

@@ -8,7 +8,7 @@ import pytest
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.records import Comparison, Conversation, Prompt, prompt_in
-from whet.data.sources import Source, read_sources
+from whet.data.sources.read import Source, read_sources
 
 # File -> its layout, its rows, how many of them are refused.
 UNDERSTOOD = {

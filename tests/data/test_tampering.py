@@ -14,9 +14,9 @@ from whet.core.errors import DataError
 from whet.core.files import file_sha256, read_json
 from whet.core.recipe import ArithmeticSettings, DataSettings, SizeSettings
 from whet.core.records import PURPOSES, Conversation, prompt_in
-from whet.data.check import check
 from whet.data.manifest import UNUSED, StoredRow, read_edges, read_rows, write_edges, write_manifest, write_rows
 from whet.data.prepare import prepare
+from whet.data.proof.check import check
 
 WORDS = (
     "apple river stone cloud tiger piano maple ocean candle mirror garden rocket velvet copper island thunder"

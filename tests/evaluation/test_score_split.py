@@ -11,11 +11,11 @@ import torch
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings, EvaluateSettings, TemplateSettings
-from whet.core.recipe_file import load_recipe
+from whet.core.recipe.file import load_recipe
 from whet.core.records import Prompt
 from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
-from whet.data.seen import require_readable, seen_prompts
+from whet.data.contamination.seen import require_readable, seen_prompts
 from whet.evaluation.contamination import contamination_lines, rates_apart
 from whet.evaluation.metrics import wilson
 from whet.evaluation.run import evaluate_stages, summarise

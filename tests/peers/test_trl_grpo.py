@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from whet.algorithms.grpo import Grpo, group_advantages
 from whet.core.recipe import RlSettings
-from whet.rewards.overlong import soft_punishment
+from whet.rewards.verifiers.overlong import soft_punishment
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -14,7 +14,7 @@ from whet.models.heads import reward_model_from
 from whet.models.load import load_model, save_model
 from whet.rewards.combine import RewardSum
 from whet.rewards.learned import LearnedReward
-from whet.rewards.score_file import score_file
+from whet.verbs.score_file import score_file
 
 PLAIN = TemplateSettings(format="plain")
 QUESTIONS = ("Alice has 3 apples and buys 2 more. How many now?", "Bob has 7 pears. How many?")

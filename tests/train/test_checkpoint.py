@@ -6,7 +6,7 @@ from torch import nn
 
 from whet.core.errors import RunFolderError
 from whet.train.checkpoint import Checkpoints
-from whet.train.update import make_optimizer, update
+from whet.train.step.update import make_optimizer, update
 
 
 def one_step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 import cyclopts
 
 from whet import __version__
+from whet.cli.flags import split_words
 from whet.core.errors import RecipeError, RunFolderError
-from whet.core.recipe_file import LoadedRecipe, load_recipe
-from whet.flags import split_words
+from whet.core.recipe.file import LoadedRecipe, load_recipe
 
 __all__ = [
     "PLAIN",

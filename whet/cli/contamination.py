@@ -15,7 +15,7 @@ from whet.core.records import Rejected
 
 if TYPE_CHECKING:
     from whet.core.terminal import Page
-    from whet.data.contamination import Pair, Scan
+    from whet.data.contamination.find import Pair, Scan
 
 __all__ = ["data_contamination"]
 
@@ -48,8 +48,8 @@ def data_contamination(
     as_json
         One line of JSON for each contaminated row: row (0-based), kind, score, benchmark_row, and more.
     """
-    from whet.data.clean_copy import refuse_other_formats, write_without
-    from whet.data.contamination import Scan
+    from whet.data.contamination.clean_copy import refuse_other_formats, write_without
+    from whet.data.contamination.find import Scan
 
     loaded = read_recipe(list(settings), own=("--against", "--clean", "--json"))
     if clean is not None:
@@ -99,7 +99,7 @@ def _show(page: "Page", pair: "Pair") -> None:
     """Both texts, what differs marked; of long ones the stretch that is like the other."""
     from whet.core.difference import differences
     from whet.core.records import texts_in
-    from whet.data.excerpts import excerpt, stretch_like
+    from whet.data.texts.excerpts import excerpt, stretch_like
 
     hit, question = pair.hit, "\n".join(turn.content for turn in pair.question.messages if turn.role != "system")
     also = f", also {', '.join(hit.also)}" if hit.also else ""
@@ -130,7 +130,7 @@ def _first(refused: Sequence[Rejected]) -> str:
 
 
 def _counts(kinds: Counter[str]) -> str:
-    from whet.data.benchmark import KINDS
+    from whet.data.contamination.benchmark import KINDS
 
     return ", ".join(f"{kind} {kinds[kind]:,}" for kind in KINDS if kinds[kind])
 

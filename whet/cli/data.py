@@ -33,7 +33,7 @@ def data_split(*source: Settings, out: Path, seed: str = "0", quiet: Quiet = Fal
     elif not quiet:
         from whet.core.files import read_json_lines
         from whet.core.terminal import Page
-        from whet.data.summary import show_split
+        from whet.data.proof.summary import show_split
 
         show_split(Page(), manifest, list(read_json_lines(out / "rejected.jsonl")), out=out)
 
@@ -47,8 +47,8 @@ def _data_dir(folder: Path) -> Path:
 def data_check(folder: Path, /, *, quiet: Quiet = False, as_json: Json = False) -> None:
     """Prove from the files alone that no cluster straddles and nothing was altered; exit code 1 when not."""
     from whet.core.terminal import Page
-    from whet.data.check import check
-    from whet.data.summary import show_proof
+    from whet.data.proof.check import check
+    from whet.data.proof.summary import show_proof
 
     proof = check(_data_dir(folder))
     if as_json:
@@ -94,7 +94,7 @@ def data_view(
         How many rows or pairs; of unused rows, how many of each reason.
     """
     from whet.core.terminal import Page
-    from whet.data import view, view_text
+    from whet.data.look import view, view_text
 
     if positional is not None and purpose is not None and positional != purpose:
         raise DataError(f"two purposes were given, {positional} and {purpose}; one was expected")
@@ -152,8 +152,8 @@ def data_trace(
         How many rows of each prepared data, the likest first.
     """
     from whet.core.terminal import Page
-    from whet.trace.runs import trace
-    from whet.trace.text import show_trace
+    from whet.verbs.trace.runs import trace
+    from whet.verbs.trace.text import show_trace
 
     if not 1 <= len(words) <= 2:
         raise DataError("an id or a text was expected: whet data trace [FOLDER] WANTED")

@@ -23,7 +23,7 @@ def rollouts(run: Path, /, *, step: int | None = None, count: AtLeastOne = 3, as
     count
         How many of the best and of the worst.
     """
-    from whet.rollouts import rollouts_of, rollouts_text
+    from whet.verbs.rollouts import rollouts_of, rollouts_text
 
     lines = rollouts_of(existing_run(run), step)
     print("\n".join(map(json.dumps, lines)) if as_json else rollouts_text(lines, count=count))
@@ -38,7 +38,7 @@ def compare(a: Path, b: Path, /, *, stage: StageName | None = None, as_json: Jso
     stage
         The last that both have when not given.
     """
-    from whet.compare import compare_runs, comparison_text
+    from whet.verbs.compare import compare_runs, comparison_text
 
     found = compare_runs(existing_run(a), existing_run(b), stage=stage)
     print(json.dumps(found) if as_json else comparison_text(found))
@@ -65,7 +65,7 @@ def score(
     out
         Where the scores go.
     """
-    from whet.rewards.score_file import score_file
+    from whet.verbs.score_file import score_file
 
     summary = score_file(file, reward, out)
     if as_json:
@@ -93,7 +93,7 @@ def chat(
     temperature
         0 is greedy.
     """
-    from whet.chat import chat as chat_
+    from whet.verbs.chat import chat as chat_
 
     chat_(
         existing_run(run),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from whet.cli.app import PLAIN, RunOptions, Settings, app, existing_run, fail, read_recipe
+from whet.cli.flags import settings_help
 from whet.core.recipe import STAGES, Stage
-from whet.core.recipe_file import LoadedRecipe
-from whet.flags import settings_help
+from whet.core.recipe.file import LoadedRecipe
 
 __all__ = ["evaluate", "report", "reward_model", "rl", "run_", "sft"]
 

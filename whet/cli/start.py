@@ -10,7 +10,7 @@ import cyclopts
 
 from whet.cli.app import Json, Settings, app, read_recipe
 from whet.core.errors import RecipeError
-from whet.core.recipe_file import field_table, json_schema
+from whet.core.recipe.file import field_table, json_schema
 
 __all__ = ["doctor", "init", "plan", "settings"]
 
@@ -18,7 +18,7 @@ __all__ = ["doctor", "init", "plan", "settings"]
 @app.command
 def doctor() -> None:
     """Whether this machine is ready: versions, processor, memory, disk, GPU, and a real step of training."""
-    from whet.doctor import examine
+    from whet.verbs.doctor import examine
 
     sys.exit(0 if examine() else 1)
 
@@ -26,7 +26,7 @@ def doctor() -> None:
 @app.command(usage="whet plan [RECIPE] [--SETTING VALUE ...]")
 def plan(*recipe: Settings, as_json: Json = False) -> None:
     """Rows, steps, and memory of a run before it is started; no weights are loaded."""
-    from whet.plan import plan as plan_
+    from whet.verbs.plan import plan as plan_
 
     print(plan_(read_recipe(recipe, own=["--json"]).recipe, as_json=as_json))
 
@@ -48,7 +48,7 @@ def init(
     to_terminal
         Print it instead.
     """
-    from whet.starters import starter
+    from whet.verbs.starters import starter
 
     text, path = starter(kind), out or Path(f"{kind}.yaml")
     if to_terminal:

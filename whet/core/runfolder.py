@@ -21,7 +21,7 @@ import yaml
 from whet.core.errors import RecipeError, RunFolderError
 from whet.core.files import read_json, write_json, write_text
 from whet.core.recipe import Recipe, Stage
-from whet.core.recipe_text import read_value, read_yaml
+from whet.core.recipe.text import read_value, read_yaml
 from whet.core.runlog import printable
 
 __all__ = ["RunFolder", "environment", "flatten", "resolved_yaml"]

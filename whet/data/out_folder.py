@@ -7,7 +7,7 @@ from pathlib import Path
 from whet.core.errors import DataError
 from whet.core.records import PURPOSES
 from whet.data.manifest import UNUSED
-from whet.data.readers import is_data_file
+from whet.data.readers.files import is_data_file
 
 __all__ = ["make_ready"]
 

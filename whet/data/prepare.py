@@ -23,22 +23,22 @@ from whet.core.records import (
     texts_in,
 )
 from whet.core.seeds import seed_for
-from whet.data.assign import Assignment, RowPlace, assign, ranking_seed
-from whet.data.certify import missed_pairs
-from whet.data.clusters import Clusters, join
-from whet.data.distributed import require_ray, working
-from whet.data.duplicates import Found, find
-from whet.data.embed import require_encoder
-from whet.data.exclude import excluded_rows
+from whet.data.alike.clusters import Clusters, join
+from whet.data.alike.views import Found, find
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
-from whet.data.mixing import THINNED, mix
 from whet.data.out_folder import make_ready
-from whet.data.rankings import has_own_ranking, ranking_of, without_ranking
-from whet.data.row_texts import RowTexts, row_texts
-from whet.data.shelf import chained, chosen, resliced
-from whet.data.slices import find_slices
-from whet.data.sources import Source, read_sources
-from whet.data.where import Where
+from whet.data.pairs.embed import require_encoder
+from whet.data.proof.certify import missed_pairs
+from whet.data.sources.mixing import THINNED, mix
+from whet.data.sources.rankings import has_own_ranking, ranking_of, without_ranking
+from whet.data.sources.read import Source, read_sources
+from whet.data.space.distributed import require_ray, working
+from whet.data.space.shelf import chained, chosen, resliced
+from whet.data.space.where import Where
+from whet.data.splits.assign import Assignment, RowPlace, assign, ranking_seed
+from whet.data.splits.exclude import excluded_rows
+from whet.data.splits.slices import find_slices
+from whet.data.texts.row_texts import RowTexts, row_texts
 
 __all__ = ["prepare"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from whet.core.recipe import DataSettings
 from whet.core.runlog import Progress
-from whet.data.benchmark import KINDS
-from whet.data.seen import seen_prompts
+from whet.data.contamination.benchmark import KINDS
+from whet.data.contamination.seen import seen_prompts
 from whet.evaluation.metrics import wilson
 from whet.evaluation.tasks import Task
 

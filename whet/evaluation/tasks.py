@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from whet.core.records import Prompt, Purpose, Rollout, prompt_in
 from whet.data.manifest import open_for_evaluation
-from whet.rewards.answer import parse_answer
 from whet.rewards.combine import call_reward
+from whet.rewards.verifiers.answer import parse_answer
 
 __all__ = ["TASKS", "Verdict", "load_tasks", "verdicts_of"]
 

@@ -3,7 +3,7 @@
     python -m whet.models.tiny            # about half an hour on 2 cores
 
 A Llama-architecture transformer of 0.95 M parameters with a byte-level BPE of 1,536 tokens in which every digit stands
-alone. It reads the generator's plain text (sums and stories, `whet.data.arithmetic.pretraining_documents`) and nothing
+alone. It reads the generator's plain text (sums and stories, `pretraining_documents`) and nothing
 else: it knows some arithmetic, and neither the tags nor the task. Same seed, same threads, same weights.
 """
 
@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from whet.core.seeds import seed_for
-from whet.data.arithmetic import pretraining_documents
+from whet.data.sources.arithmetic import pretraining_documents
 
 __all__ = ["TAGS", "TINY_FOLDER", "pretrain", "tiny_config", "train_tokenizer"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from whet.rewards.answer import answer
-from whet.rewards.closeness import closeness
-from whet.rewards.format import format_
-from whet.rewards.overlong import overlong
+from whet.rewards.verifiers.answer import answer
+from whet.rewards.verifiers.closeness import closeness
+from whet.rewards.verifiers.format import format_
+from whet.rewards.verifiers.overlong import overlong
 
 __all__ = ["REWARDS"]
 

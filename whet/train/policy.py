@@ -31,10 +31,10 @@ from whet.tokens.batches import FlatBatch, TokenGroup, flat_batch, micro_batches
 from whet.tokens.template import Template
 from whet.train.checkpoint import Checkpoints
 from whet.train.examples import usable_prompts, write_dropped
-from whet.train.guards import DeadSignalGuard, NonFiniteGuard, require_finite_weights
-from whet.train.schedule import learning_rate_at
+from whet.train.step.guards import DeadSignalGuard, NonFiniteGuard, require_finite_weights
+from whet.train.step.schedule import learning_rate_at
+from whet.train.step.update import UpdateStats, make_optimizer, update
 from whet.train.supervised import require_examples, rows_of_step
-from whet.train.update import UpdateStats, make_optimizer, update
 
 __all__ = ["train_policy"]
 

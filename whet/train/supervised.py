@@ -14,9 +14,9 @@ from whet.core.order import rows_of_step
 from whet.core.recipe import RewardModelSettings, SftSettings
 from whet.core.runlog import MetricsLog, Progress
 from whet.train.checkpoint import Checkpoints
-from whet.train.guards import NonFiniteGuard, require_finite_weights
-from whet.train.schedule import learning_rate_at
-from whet.train.update import make_optimizer, update
+from whet.train.step.guards import NonFiniteGuard, require_finite_weights
+from whet.train.step.schedule import learning_rate_at
+from whet.train.step.update import make_optimizer, update
 
 __all__ = ["SupervisedSummary", "SupervisedTask", "require_examples", "rows_of_step", "train_supervised"]
 

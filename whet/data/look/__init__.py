@@ -1,0 +1,1 @@
+"""Looking at prepared data: rows, clusters, pairs, and where a text went. Reads files, writes to the terminal only."""

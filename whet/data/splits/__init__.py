@@ -1,0 +1,1 @@
+"""Which purpose each cluster goes to: sizes, strata, times, pins, slices, exclusions. Writes no files."""
