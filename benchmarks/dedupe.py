@@ -54,18 +54,18 @@ def ours(texts: Sequence[str], threshold: float) -> Edges:
 
 def ours_stop(texts: Sequence[str], threshold: float) -> Edges:
     """Without the runs that many rows share; the threshold is the view's own."""
-    from whet.data.alike import views
+    from whet.data.alike.views import near
 
-    pairs = views.uncommon_pairs(texts)
+    pairs = near.uncommon_pairs(texts)
     return pairs.first, pairs.second
 
 
 def ours_template(texts: Sequence[str], threshold: float) -> Edges:
     """Numbers and names masked; the threshold is the view's own."""
-    from whet.data.alike import views
+    from whet.data.alike.views import template
     from whet.data.texts import words
 
-    pairs = views.masked_pairs(texts, list(words.names_of(texts)))
+    pairs = template.masked_pairs(texts, list(words.names_of(texts)))
     return pairs.first, pairs.second
 
 

@@ -1,11 +1,14 @@
 """What must hold of every file: it imports, it says what is public, and nothing is declared for nothing."""
 
+import ast
 import importlib
 import pkgutil
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +40,44 @@ def test_the_algorithms_of_the_recipe_are_the_table() -> None:
     from whet.algorithms import ALGORITHMS
 
     assert set(RlSettings.model_fields["algorithm"].annotation.__args__) == set(ALGORITHMS)
+
+
+def folder_files(folder: str) -> set[str]:
+    return {path.stem for path in (PACKAGE / folder).glob("*.py")} - {"__init__"}
+
+
+def test_each_table_names_every_file_of_its_folder() -> None:
+    """What is added as a file must also stand in its table, and the table is where one looks for it."""
+    from whet.data.alike.views import VIEWS
+    from whet.data.layouts import LAYOUTS
+    from whet.data.readers import READERS
+    from whet.evaluation.tasks import TASKS
+    from whet.models.architectures import ARCHITECTURES
+    from whet.report.pictures import PICTURES
+    from whet.rewards import REWARDS
+    from whet.train.step.optimizers import OPTIMIZERS
+
+    def files_of(functions: Iterable[Any]) -> set[str]:
+        plain = (getattr(function, "func", function) for function in functions)
+        return {function.__module__.rpartition(".")[2] for function in plain}
+
+    assert files_of(PICTURES.values()) == folder_files("report/pictures") - {"figure", "lines"}
+    assert files_of(REWARDS.values()) == folder_files("rewards/verifiers")
+    assert files_of(VIEWS.values()) == folder_files("data/alike/views") - {"found"}
+    assert files_of(READERS.values()) == folder_files("data/readers") - {"files", "lines"}
+    layouts = folder_files("data/layouts") - {"fields", "layout", "recognise"}
+    assert files_of(layout.read for layout in LAYOUTS) == layouts
+    assert files_of(TASKS.values()) == folder_files("evaluation/tasks") - {"task"}
+    assert files_of(ARCHITECTURES.values()) == folder_files("models/architectures")
+    assert files_of(OPTIMIZERS.values()) == {"optimizers"}
+
+
+def test_every_folder_says_what_lives_there() -> None:
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    for folder in folders:
+        said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+        assert said, folder
+        assert "." in said.rstrip("."), f"{folder}: one sentence for what lives there, one for what may not"
 
 
 def test_importing_whet_imports_no_torch() -> None:

@@ -38,7 +38,8 @@ class Run:
     @property
     def figures(self) -> Mapping[str, Any]:
         """The report's pictures by name; each shows itself in a notebook."""
-        from whet.report.page import RunFiles, run_figures
+        from whet.report.pictures import run_figures
+        from whet.report.run_files import RunFiles
 
         return run_figures(RunFiles.read(self.path))
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from whet.report.figures import lines, thinned
 from whet.report.page import write_report
+from whet.report.pictures.figure import thinned
+from whet.report.pictures.lines import lines
 
 HOSTILE = (
     '</script><script>document.title="owned"</script><img src=x onerror="document.title=1">\x1b[2J\u202e {{ 7*7 }}'

@@ -6,7 +6,8 @@ from torch import nn
 
 from whet.core.errors import RunFolderError
 from whet.train.checkpoint import Checkpoints
-from whet.train.step.update import make_optimizer, update
+from whet.train.step.optimizers import adamw
+from whet.train.step.update import update
 
 
 def one_step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
@@ -19,7 +20,7 @@ def one_step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> N
 def fresh() -> tuple[nn.Linear, torch.optim.Optimizer]:
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
-    return model, make_optimizer(model, weight_decay=0.1)
+    return model, adamw(model, weight_decay=0.1)
 
 
 def test_going_on_is_the_same_run_bit_for_bit(tmp_path: Path) -> None:
@@ -102,4 +103,4 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     Checkpoints(tmp_path, keep=1).save(1, model, optimizer, {})
     other = nn.Sequential(nn.Linear(3, 2))
     with pytest.raises(RunFolderError, match="of another model"):
-        Checkpoints(tmp_path, keep=1).restore(other, make_optimizer(other, weight_decay=0.0))
+        Checkpoints(tmp_path, keep=1).restore(other, adamw(other, weight_decay=0.0))

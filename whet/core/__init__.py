@@ -1,1 +1,4 @@
-"""What everything else stands on: errors, files, seeds, the run log, records. No torch, nothing of ours above it."""
+"""What everything else stands on: errors, files, seeds, the run log, records, the recipe.
+
+No torch, and nothing of ours above it.
+"""

@@ -24,7 +24,8 @@ from whet.core.records import (
 )
 from whet.core.seeds import seed_for
 from whet.data.alike.clusters import Clusters, join
-from whet.data.alike.views import Found, find
+from whet.data.alike.views import find
+from whet.data.alike.views.found import Found
 from whet.data.manifest import FORMAT, UNUSED, Provenance, StoredRow, write_edges, write_manifest, write_rows
 from whet.data.out_folder import make_ready
 from whet.data.pairs.embed import require_encoder

@@ -9,7 +9,7 @@ from whet.core.runlog import Progress
 from whet.data.contamination.benchmark import KINDS
 from whet.data.contamination.seen import seen_prompts
 from whet.evaluation.metrics import wilson
-from whet.evaluation.tasks import Task
+from whet.evaluation.tasks.task import Task
 
 __all__ = ["contamination_lines", "mark_seen", "rates_apart"]
 

@@ -23,7 +23,9 @@ from whet.data.manifest import manifest_hash
 from whet.evaluation.contamination import contamination_lines, mark_seen, rates_apart
 from whet.evaluation.metrics import mean_interval, paired_difference, pass_at_k, wilson
 from whet.evaluation.reward_model import judge_pairs
-from whet.evaluation.tasks import Task, Verdict, load_tasks, verdicts_of
+from whet.evaluation.tasks import load_tasks
+from whet.evaluation.tasks.task import Task
+from whet.evaluation.verdicts import Verdict, verdicts_of
 from whet.models.load import load_model
 from whet.rewards.combine import load_reward
 from whet.rollout.engine import Sampler

@@ -1,1 +1,4 @@
-"""Loading models, one flat forward for the Llama family, reward heads, the embedded base model."""
+"""Loading and saving models, the flat forward over their blocks, reward heads, the embedded base model.
+
+Computes log-probabilities and scores; knows no loss, no optimizer and no data.
+"""

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from whet.models.architectures import ARCHITECTURES
+from whet.models.architectures.llama import LlamaBlock
 from whet.models.head_logprobs import head_logprobs
-from whet.models.products import linear
 from whet.tokens.batches import FlatBatch, Segments, TokenGroup, flat_batch
 
-__all__ = ["Decoder", "Layer", "TokenScores"]
+__all__ = ["Decoder", "TokenScores"]
 
 _TOLERANCE = 1e-4
 
@@ -34,47 +35,6 @@ class TokenScores:
     logprobs_BT: Tensor
     entropy_BT: Tensor
     mask_BT: Tensor
-
-
-class Layer:
-    """One transformer block, its modules borrowed from the loaded model."""
-
-    def __init__(self, block: Any, head_size: int) -> None:
-        attention, mlp = block.self_attn, block.mlp
-        self.norm_attention, self.norm_mlp = block.input_layernorm, block.post_attention_layernorm
-        self.q, self.k, self.v, self.o = attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj
-        self.q_norm, self.k_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
-        self.gate, self.up, self.down = mlp.gate_proj, mlp.up_proj, mlp.down_proj
-        self.activation = mlp.act_fn
-        self.scale = float(attention.scaling)
-        self.head_size = head_size
-
-    def keys_values(self, normed_NC: Tensor, cos_ND: Tensor, sin_ND: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, KV heads, D) each, keys rotated."""
-        k_NHD = linear(self.k, normed_NC).unflatten(-1, (-1, self.head_size))
-        v_NHD = linear(self.v, normed_NC).unflatten(-1, (-1, self.head_size))
-        if self.k_norm is not None:
-            k_NHD = self.k_norm(k_NHD)
-        return _rotate(k_NHD, cos_ND, sin_ND), v_NHD
-
-    def queries(self, normed_WC: Tensor, cos_WD: Tensor, sin_WD: Tensor) -> Tensor:
-        """(W, heads, D), rotated."""
-        q_WHD = linear(self.q, normed_WC).unflatten(-1, (-1, self.head_size))
-        if self.q_norm is not None:
-            q_WHD = self.q_norm(q_WHD)
-        return _rotate(q_WHD, cos_WD, sin_WD)
-
-    def finish(self, x_WC: Tensor, attended_WC: Tensor) -> Tensor:
-        """The residual stream after attention's output product and the gated MLP."""
-        x_WC = x_WC + linear(self.o, attended_WC)
-        normed_WC = self.norm_mlp(x_WC)
-        return x_WC + linear(self.down, self.activation(linear(self.gate, normed_WC)) * linear(self.up, normed_WC))
-
-
-def _rotate(x_NHD: Tensor, cos_ND: Tensor, sin_ND: Tensor) -> Tensor:
-    half = x_NHD.shape[-1] // 2
-    turned = torch.cat((-x_NHD[..., half:], x_NHD[..., :half]), dim=-1)
-    return x_NHD * cos_ND[:, None] + turned * sin_ND[:, None]
 
 
 def _gather(x_NHD: Tensor, index_SK: Tensor) -> Tensor:
@@ -103,7 +63,7 @@ class Decoder:
 
     def __init__(self, model: nn.Module) -> None:
         self.model: Any = model
-        self.layers: list[Layer] = []
+        self.layers: list[LlamaBlock] = []
         self.kind: Literal["flat", "padded"] = "padded"
         self.reason: str | None = self._try_flat()
         if self.reason is None:
@@ -175,13 +135,21 @@ class Decoder:
         return flat.index_put((keys_BK[real_BK],), hidden_BKC[real_BK])
 
     def _try_flat(self) -> str | None:
-        """None when the flat forward is this model's; else why not."""
+        """None when the flat forward of some known architecture is this model's; else why not."""
+        reason: str | None = None
+        for block in ARCHITECTURES.values():
+            reason = self._try_architecture(block)
+            if reason is None:
+                return None
+        return reason
+
+    def _try_architecture(self, block: type[LlamaBlock]) -> str | None:
         try:
             base, config = self.model.model, self.model.config
             if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
                 return "the model uses sliding-window attention"
             head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-            self.layers = [Layer(block, head_size) for block in base.layers]
+            self.layers = [block(layer, head_size) for layer in base.layers]
             return self._difference()
         except (AttributeError, TypeError, RuntimeError, ValueError) as error:
             self.layers = []

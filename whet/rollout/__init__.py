@@ -1,1 +1,4 @@
-"""Sampling completions: how a token is drawn, and the batched decoding loop."""
+"""Sampling completions: how a token is drawn, and the batched decoding loop.
+
+Nothing is scored or trained here.
+"""

@@ -32,8 +32,9 @@ from whet.tokens.template import Template
 from whet.train.checkpoint import Checkpoints
 from whet.train.examples import usable_prompts, write_dropped
 from whet.train.step.guards import DeadSignalGuard, NonFiniteGuard, require_finite_weights
+from whet.train.step.optimizers import adamw
 from whet.train.step.schedule import learning_rate_at
-from whet.train.step.update import UpdateStats, make_optimizer, update
+from whet.train.step.update import UpdateStats, update
 from whet.train.supervised import require_examples, rows_of_step
 
 __all__ = ["train_policy"]
@@ -196,7 +197,7 @@ def train_policy(
         words,
         RewardSum(settings.rewards, learned=learned, max_completion_length=settings.max_completion_length),
     )
-    optimizer = make_optimizer(policy.model, weight_decay=settings.weight_decay)
+    optimizer = adamw(policy.model, weight_decay=settings.weight_decay)
     checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit)
     log = MetricsLog(out / "metrics.jsonl")
     non_finite, dead = NonFiniteGuard("rl"), DeadSignalGuard(limit=settings.max_dead_steps)

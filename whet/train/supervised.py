@@ -15,8 +15,9 @@ from whet.core.recipe import RewardModelSettings, SftSettings
 from whet.core.runlog import MetricsLog, Progress
 from whet.train.checkpoint import Checkpoints
 from whet.train.step.guards import NonFiniteGuard, require_finite_weights
+from whet.train.step.optimizers import adamw
 from whet.train.step.schedule import learning_rate_at
-from whet.train.step.update import make_optimizer, update
+from whet.train.step.update import update
 
 __all__ = ["SupervisedSummary", "SupervisedTask", "require_examples", "rows_of_step", "train_supervised"]
 
@@ -78,7 +79,7 @@ class _Training:
         self.per_epoch = math.ceil(task.examples / settings.batch_size)
         self.steps = int(min(settings.num_train_epochs * self.per_epoch, settings.max_steps or math.inf))
         self.eval_steps = settings.eval_steps if isinstance(settings, SftSettings) else self.steps
-        self.optimizer = make_optimizer(model, weight_decay=settings.weight_decay)
+        self.optimizer = adamw(model, weight_decay=settings.weight_decay)
         self.guard, self.standing = NonFiniteGuard(task.stage), _Standing()
 
     def restore(self, checkpoints: Checkpoints, progress: Progress) -> int:

@@ -254,3 +254,23 @@ def test_a_mapping_is_given_whole_or_name_by_name() -> None:
     assert by_name.recipe.data.pinned == {"final": "test.jsonl"}
     (problem,) = problems(None, **{"data.columns": "question"})
     assert problem == "--data.columns: data.columns: must be a mapping, such as {name: value} (got 'question')"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("adapter: {r: 8}\n", "recipe.yaml:1: adapter: whet has no adapters yet"),
+        ("tokens: {add: [x]}\n", "recipe.yaml:1: tokens: whet has no added or trained tokens yet"),
+        ("critic: {}\n", "recipe.yaml:1: critic: whet has no critics yet"),
+        ("launch: {gpus: 8}\n", "recipe.yaml:1: launch: whet has no runs on several processes yet"),
+        ("judge: {model: x}\n", "recipe.yaml:1: judge: whet has no judges yet"),
+        ("sft:\n  lora_r: 8\n", "recipe.yaml:2: sft.lora_r: whet has no adapters yet"),
+        ("rl:\n  use_vllm: true\n", "recipe.yaml:2: rl.use_vllm: whet has no runs on several processes yet"),
+    ],
+)
+def test_what_is_to_come_is_told_not_corrected(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, environ={})
+    assert str(caught.value) == expected

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whet.data.alike.clusters import join
-from whet.data.alike.views import VIEWS, Found
+from whet.data.alike.views import VIEWS
+from whet.data.alike.views.found import Found
 
 
 def found(pairs: list[tuple[int, int]], kind: str = "exact") -> Found:

@@ -8,7 +8,8 @@ import pytest
 from whet.core.recipe import DataSettings
 from whet.core.records import Comparison, Conversation, Message, Origin, Prompt
 from whet.data.alike.clusters import join
-from whet.data.alike.views import VIEWS, find, masked_pairs
+from whet.data.alike.views import VIEWS, find
+from whet.data.alike.views.template import masked_pairs
 from whet.data.pairs.near import unite
 from whet.data.sources.read import read_sources
 from whet.data.texts.row_texts import asked, row_texts

@@ -7,7 +7,9 @@ import pytest
 
 from whet.core.recipe import DataSettings
 from whet.core.records import Conversation, Origin, Ranking, prompt_in
-from whet.data.layouts.layout import LAYOUTS, BadRow, Skipped, read_row, recognise
+from whet.data.layouts import LAYOUTS
+from whet.data.layouts.fields import BadRow, Skipped
+from whet.data.layouts.recognise import read_row, recognise
 from whet.data.layouts.trees import TREE_COLUMN
 from whet.data.sources.read import read_sources
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from whet.core.errors import DataError
 from whet.core.records import Conversation, Message, Origin, Prompt, Record
-from whet.data.layouts.layout import LAYOUTS
+from whet.data.layouts import LAYOUTS
 from whet.data.sources.mixing import mix
 from whet.data.sources.read import Source
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from whet.core.errors import DataError
 from whet.core.recipe import ArithmeticSettings, DataSettings
 from whet.core.records import Comparison, Conversation, Origin, Rejected, prompt_in
-from whet.data.layouts.layout import LAYOUTS
+from whet.data.layouts import LAYOUTS
 from whet.data.sources.read import Source, read_sources, stream_file
 
 REAL = Path(__file__).parents[4] / "shared" / "data"

@@ -7,14 +7,15 @@ from torch.testing import assert_close
 
 from whet.core.errors import TrainingStoppedError
 from whet.train.step.guards import DeadSignalGuard, NonFiniteGuard, require_finite_weights
+from whet.train.step.optimizers import adamw
 from whet.train.step.schedule import learning_rate_at
-from whet.train.step.update import UpdateStats, make_optimizer, update
+from whet.train.step.update import UpdateStats, update
 
 
 def trained(pieces: list[Tensor], *, denominator: float, steps: int = 3) -> tuple[nn.Linear, UpdateStats]:
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
-    optimizer = make_optimizer(model, weight_decay=0.1)
+    optimizer = adamw(model, weight_decay=0.1)
     for _ in range(steps):
         stats = update(
             model,
@@ -44,7 +45,7 @@ def test_a_step_by_hand() -> None:
     nn.init.ones_(model.weight)
     stats = update(
         model,
-        make_optimizer(model, weight_decay=0.0),
+        adamw(model, weight_decay=0.0),
         [torch.tensor([[2.0]])],
         model,
         denominator=4.0,
@@ -58,7 +59,7 @@ def test_a_step_by_hand() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_what_is_not_finite_changes_nothing(bad: float) -> None:
     model = nn.Linear(3, 2)
-    optimizer, before = make_optimizer(model, weight_decay=0.1), model.weight.detach().clone()
+    optimizer, before = adamw(model, weight_decay=0.1), model.weight.detach().clone()
     stats = update(
         model, optimizer, [torch.full((1, 3), bad)], model, denominator=1.0, learning_rate=0.1, max_grad_norm=1.0
     )

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe
+from whet.core.recipe.reserved import not_yet
 from whet.core.recipe.text import read_recipe_file, read_value
 from whet.core.runlog import printable
 
@@ -216,7 +217,8 @@ def _unknown(values: Mapping[str, Any], origins: Mapping[str, str], file: str) -
             section, _, name = key.rpartition(".")
             yield f"{where}: unknown key {key!r}; write {name!r} in a section {section!r} of its own"
         elif key not in known:
-            yield f"{where}: unknown key {key!r}{_hint(key, values)}"
+            absent = not_yet(key)
+            yield f"{where}: {key}: {absent}" if absent else f"{where}: unknown key {key!r}{_hint(key, values)}"
 
 
 def _hint(key: str, values: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from whet.data.alike.views import VIEWS, Edge, Found
+from whet.data.alike.views import VIEWS
+from whet.data.alike.views.found import Edge, Found
 
 __all__ = ["Clusters", "Links", "join"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from whet.core.records import Record, completions_in, prompt_in
 from whet.data.alike.clusters import Clusters
-from whet.data.alike.views import RUN, SIMILAR
+from whet.data.alike.views.found import RUN, SIMILAR
 from whet.data.texts.canonical import numbers_in, shingles
 from whet.data.texts.row_texts import RowTexts
 

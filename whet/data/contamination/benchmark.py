@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from whet.core.records import Record, prompt_in
-from whet.data.alike.views import RUN, SIMILAR, masked_runs
+from whet.data.alike.views.found import RUN, SIMILAR
+from whet.data.alike.views.template import masked_runs
 from whet.data.contamination.row_runs import (
     Texts,
     batches,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whet.core.records import Record, completions_in, prompt_in
-from whet.data.alike.views import RUN
+from whet.data.alike.views.found import RUN
 from whet.data.texts.canonical import LOWER_SHARE, NOT_NAMES
 from whet.data.texts.row_texts import asked
 from whet.data.texts.words import Hashes, WordTable, is_member, mixed, word_hashes, word_table

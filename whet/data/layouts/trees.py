@@ -12,7 +12,7 @@ from typing import Any
 from whet.core.records import Conversation, Message, Origin, Prompt, Ranking, Record
 from whet.data.layouts.fields import BadRow, Row, Skipped, as_text, prompt_of, role_of
 
-__all__ = ["TREE_COLUMN", "TREE_LAYOUT", "tree_records"]
+__all__ = ["TREE_COLUMN", "TREE_LAYOUT", "message_of_a_tree", "tree_records"]
 
 TREE_LAYOUT = "conversation trees (OpenAssistant)"
 
@@ -164,3 +164,7 @@ def _ranking(found: _Tree, node: _Node, replies: Sequence[_Node], prompt: Prompt
     texts = sorted(rank_of, key=lambda text: rank_of[text])
     ranks = tuple(levels.index(rank_of[text]) for text in texts)
     return Ranking(prompt=prompt, completions=tuple(texts), ranks=ranks)
+
+
+def message_of_a_tree(row: Row, origin: Origin, think: bool) -> Record:
+    raise BadRow(None, "one message of a tree; give the file that holds whole trees, with prompt and replies in a row")

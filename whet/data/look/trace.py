@@ -16,7 +16,7 @@ import numpy as np
 from whet.core.errors import DataError
 from whet.core.files import content_id
 from whet.core.records import PURPOSES, Conversation, Message, Origin, Prompt
-from whet.data.alike.views import RUN, SIMILAR
+from whet.data.alike.views.found import RUN, SIMILAR
 from whet.data.look.view import FEWEST_DIGITS, Prepared
 from whet.data.manifest import UNUSED
 from whet.data.texts.canonical import FEWEST_PLAIN_WORDS, LOWER_SHARE, NOT_NAMES, canonical

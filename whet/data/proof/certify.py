@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whet.core.records import EVALUATION_PURPOSES, TRAINING_PURPOSES, Purpose
-from whet.data.alike.views import RUN, SIMILAR, Found
+from whet.data.alike.views.found import RUN, SIMILAR, Found
 from whet.data.pairs.overlap import overlaps
 from whet.data.space.where import HERE, Where
 from whet.data.texts.row_texts import RowTexts

@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
-from whet.data.layouts.layout import recognise
+from whet.data.layouts.recognise import recognise
 from whet.data.readers.lines import Broken, lines_of, opened, refuse_wide
 
 __all__ = ["json_line_rows", "json_rows"]
@@ -43,7 +43,7 @@ _STRICT = json.JSONDecoder(
 _LENIENT = json.JSONDecoder()
 
 
-def json_line_rows(path: Path) -> Iterator[Any]:
+def json_line_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Any]:
     """A row for each line that is not blank."""
     for number, raw in enumerate(lines_of(path), 1):
         if raw.isspace():
@@ -94,7 +94,7 @@ def _json_fault(error: Exception) -> str:
     return _TOO_DEEP if isinstance(error, RecursionError) else f"not valid JSON ({error})"
 
 
-def json_rows(path: Path) -> Iterator[Any]:
+def json_rows(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[Any]:
     """A list of rows, an object that holds one list of rows, one object, or lines of objects under the wrong name."""
     if _holds_json_lines(path):
         yield from json_line_rows(path)

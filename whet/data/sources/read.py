@@ -13,11 +13,13 @@ from whet.core.files import file_sha256
 from whet.core.recipe import DataSettings
 from whet.core.records import Origin, Record, Rejected
 from whet.core.runlog import printable
-from whet.data.layouts.columns import Columns, understand
-from whet.data.layouts.layout import BadRow, Layout, Skipped, read_row
+from whet.data.layouts.fields import BadRow, Skipped
+from whet.data.layouts.layout import Layout
+from whet.data.layouts.recognise import read_row
 from whet.data.readers.files import ENDINGS, file_rows, is_data_file
 from whet.data.readers.lines import COMPRESSIONS, Broken
 from whet.data.sources.arithmetic import arithmetic_rows
+from whet.data.sources.columns import Columns, understand
 from whet.data.sources.loaded import has_hub_card, loaded_rows, was_saved
 from whet.data.space.shelf import renamed, shelved
 

@@ -14,7 +14,7 @@ from whet.core.recipe import DataSettings
 from whet.core.records import PURPOSES, Purpose, Record, prompt_in
 from whet.core.seeds import seed_for
 from whet.data.alike.clusters import Clusters
-from whet.data.alike.views import Edge
+from whet.data.alike.views.found import Edge
 from whet.data.splits.pins import Pins, earlier_purposes, find_pins, indices
 from whet.data.splits.place import REASONS, ClusterTable, Placement, place
 from whet.data.splits.places import RowPlace

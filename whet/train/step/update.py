@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["UpdateStats", "make_optimizer", "update"]
+__all__ = ["UpdateStats", "update"]
 
 MicroBatch = TypeVar("MicroBatch")
 
@@ -23,16 +23,6 @@ class UpdateStats:
     loss: float
     grad_norm: float
     is_applied: bool
-
-
-def make_optimizer(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019) over the trainable parameters; decay on matrices only."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in trainable if parameter.ndim > 1], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in trainable if parameter.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=0.0, fused=True)
 
 
 def update(

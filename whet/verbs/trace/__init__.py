@@ -1,1 +1,4 @@
-"""Was this row, or a near copy of it, trained on, by which run, and what did it score? From the files of runs alone."""
+"""What finished runs did with a row, or with a near copy of it: trained on in which step, scored how.
+
+From the files of runs alone. Loads no model.
+"""

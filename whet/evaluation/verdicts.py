@@ -1,39 +1,15 @@
-"""What is asked, and what a completion's verdict is."""
+"""What a completion"s verdict is."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from whet.core.records import Prompt, Purpose, Rollout, prompt_in
-from whet.data.manifest import open_for_evaluation
+from whet.core.records import Rollout
 from whet.rewards.combine import call_reward
 from whet.rewards.verifiers.answer import parse_answer
 
-__all__ = ["TASKS", "Verdict", "load_tasks", "verdicts_of"]
+__all__ = ["Verdict", "verdicts_of"]
 
 Verdict = Literal["correct", "wrong", "unparsed", "truncated", "unscorable"]
-# `final` compares the stages; the others are each stage's own test.
-TASKS: tuple[Purpose, ...] = ("final", "ft_test", "rl_test")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """The prompts of one purpose."""
-
-    purpose: Purpose
-    prompts: tuple[Prompt, ...]
-
-
-def load_tasks(data_dir: Path) -> list[Task]:
-    """Every task that has prompts with a known answer."""
-    tasks = []
-    for purpose in TASKS:
-        prompts = tuple(prompt_in(record) for record in open_for_evaluation(data_dir, purpose))
-        answered = tuple(prompt for prompt in prompts if prompt.answer is not None)
-        if answered:
-            tasks.append(Task(purpose=purpose, prompts=answered))
-    return tasks
 
 
 def verdicts_of(verifier: Callable[..., Any], rollouts: Sequence[Rollout]) -> list[Verdict]:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from whet.core.errors import DataError, did_you_mean
-from whet.data.layouts.layout import FIELDS, LAYOUTS, BadRow, Layout, recognise
+from whet.data.layouts import LAYOUTS
+from whet.data.layouts.fields import BadRow
+from whet.data.layouts.layout import Layout
+from whet.data.layouts.recognise import FIELDS, recognise
 from whet.data.readers.lines import Broken
 
 __all__ = ["Columns", "understand"]

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from whet.core.records import Comparison, Conversation, Message, Origin, Prompt, Ranking, Record
-from whet.data.layouts.layout import FIELDS, LAYOUTS, BadRow, Skipped, read_row, recognise
+from whet.data.layouts import LAYOUTS
+from whet.data.layouts.fields import BadRow, Skipped
+from whet.data.layouts.recognise import FIELDS, read_row, recognise
 
 ORIGIN = Origin(source="rows.jsonl", row=0)
 
