@@ -9,8 +9,9 @@ from transformers import AutoModelForSequenceClassification
 
 from whet.core.errors import ModelError
 from whet.models.decoder import Decoder
+from whet.models.folder.found import resolve_model
 from whet.models.heads import reward_model_from
-from whet.models.load import load_model, load_reward_model, resolve_model, save_model
+from whet.models.load import load_model, load_reward_model, save_model
 from whet.models.tiny import TINY_FOLDER
 from whet.tokens.batches import TokenGroup, flat_batch
 

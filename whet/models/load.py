@@ -19,18 +19,17 @@ from transformers import logging as transformers_logging
 
 from whet.core.errors import ModelError
 from whet.core.files import atomic_directory, file_sha256
+from whet.models.folder.found import EMBEDDED, resolve_model
 
 __all__ = [
+    "EMBEDDED",
     "LoadedModel",
     "context_of",
     "load_model",
     "load_reward_model",
     "load_tokenizer",
-    "resolve_model",
     "save_model",
 ]
-
-EMBEDDED = {"whet:tiny": Path(__file__).parent / "tiny_weights"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,35 +52,6 @@ def context_of(model: nn.Module) -> int | None:
     config: Any = model.config
     limit = getattr(config, "max_position_embeddings", None)
     return int(limit) if limit else None
-
-
-def resolve_model(name: str) -> str:
-    """The folder or hub id behind a name; a name that looks like a path must exist."""
-    if name in EMBEDDED:
-        return str(EMBEDDED[name])
-    if name.startswith("whet:"):
-        raise ModelError(f"model {name!r} is not embedded; known: {', '.join(sorted(EMBEDDED))}")
-    path = Path(name)
-    if path.is_dir():
-        return _checked_folder(path)
-    if path.exists():
-        raise ModelError(f"model {name!r} is a file; give the folder that holds config.json and model.safetensors")
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelError(f"model {name!r}: no such folder, and not a hub id of the form owner/name")
-    return name
-
-
-def _checked_folder(path: Path) -> str:
-    if not (path / "config.json").is_file():
-        raise ModelError(f"{path}: no config.json; give the folder that holds the model's config.json and safetensors")
-    if not any(path.glob("*.safetensors")):
-        pickled = [file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in path.glob(pattern)]
-        found = f"only {', '.join(sorted(pickled))}, which can run code when loaded" if pickled else "no weights at all"
-        raise ModelError(f"{path}: {found}; whet reads safetensors only, convert the model first")
-    names = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
-    if not any((path / name).is_file() for name in names):
-        raise ModelError(f"{path}: no tokenizer ({', '.join(names)}); copy the tokenizer files of this model into it")
-    return str(path)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from transformers import AutoConfig
 
 from whet.core.errors import ModelError
 from whet.core.recipe import Recipe
-from whet.models.load import resolve_model
+from whet.models.folder.found import resolve_model
 from whet.models.memory import MemoryPlan, parameters_of, training_memory
 
 __all__ = ["plan"]

@@ -1,0 +1,39 @@
+"""From a model's name to the folder or hub id behind it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from whet.core.errors import ModelError
+
+__all__ = ["EMBEDDED", "resolve_model"]
+
+EMBEDDED: Mapping[str, Path] = {"whet:tiny": Path(__file__).parents[1] / "tiny_weights"}
+
+
+def resolve_model(name: str) -> str:
+    """The folder or hub id behind a name; a name that looks like a path must exist."""
+    if name in EMBEDDED:
+        return str(EMBEDDED[name])
+    if name.startswith("whet:"):
+        raise ModelError(f"model {name!r} is not embedded; known: {', '.join(sorted(EMBEDDED))}")
+    path = Path(name)
+    if path.is_dir():
+        return _checked_folder(path)
+    if path.exists():
+        raise ModelError(f"model {name!r} is a file; give the folder that holds config.json and model.safetensors")
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ModelError(f"model {name!r}: no such folder, and not a hub id of the form owner/name")
+    return name
+
+
+def _checked_folder(path: Path) -> str:
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path}: no config.json; give the folder that holds the model's config.json and safetensors")
+    if not any(path.glob("*.safetensors")):
+        pickled = [file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in path.glob(pattern)]
+        found = f"only {', '.join(sorted(pickled))}, which can run code when loaded" if pickled else "no weights at all"
+        raise ModelError(f"{path}: {found}; whet reads safetensors only, convert the model first")
+    names = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+    if not any((path / name).is_file() for name in names):
+        raise ModelError(f"{path}: no tokenizer ({', '.join(names)}); copy the tokenizer files of this model into it")
+    return str(path)
