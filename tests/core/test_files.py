@@ -1,9 +1,21 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from whet.core.errors import DataError, did_you_mean
-from whet.core.files import atomic_directory, content_id, read_json, read_json_lines, write_json, write_text
+from whet.core.files import (
+    atomic_directory,
+    content_id,
+    is_leftover,
+    read_json,
+    read_json_lines,
+    sweep_leftovers,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_folder_whole(tmp_path: Path) -> None:
@@ -27,6 +39,48 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
         with atomic_directory(tmp_path / "model") as partial:
             (partial / content).write_text(content)
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["new"]
+
+
+def dead_process() -> int:
+    """The number of a process that has ended and whose end is known."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_the_dead_left_is_swept_at_any_depth(tmp_path: Path) -> None:
+    (tmp_path / "sft" / "checkpoints").mkdir(parents=True)
+    dead, ours, alive = dead_process(), os.getpid(), os.getppid()
+    for number in (dead, ours, 10**30, 0):
+        folder = tmp_path / "sft" / "checkpoints" / f".step-000004.partial-{number}"
+        folder.mkdir()
+        (folder / "model.safetensors").write_text("half")
+    (tmp_path / "sft" / f".model.old-{dead}").mkdir()
+    (tmp_path / f".odd\nname.json.partial-{dead}").write_text("half")
+    (tmp_path / "sft" / "checkpoints" / f".last.partial-{dead}").symlink_to("step-000004")
+    kept = [
+        tmp_path / f".model.partial-{alive}",
+        tmp_path / "sft" / "model.partial-1x",
+        tmp_path / "sft" / f"notes.partial-{dead}",
+    ]
+    for file in kept:
+        file.write_text("not ours to delete")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / f".x.partial-{dead}").write_text("of another folder")
+    (tmp_path / "sft" / "linked").symlink_to(tmp_path / "outside")
+    sweep_leftovers(tmp_path / "sft")
+    assert (tmp_path / "outside" / f".x.partial-{dead}").exists()
+    sweep_leftovers(tmp_path)
+    left = {file for file in tmp_path.rglob("*") if not file.is_dir()}
+    assert left == {*kept}
+    assert list((tmp_path / "sft" / "checkpoints").iterdir()) == []
+
+
+def test_the_names_of_what_is_not_whole(tmp_path: Path) -> None:
+    with atomic_directory(tmp_path / "model") as partial:
+        assert is_leftover(partial.name)
+    assert not is_leftover(".lock")
+    assert not is_leftover("model.partial-7")
 
 
 def test_parts_of_an_id_do_not_run_together() -> None:

@@ -53,11 +53,51 @@ def test_another_recipe_is_refused_by_what_differs(tmp_path: Path) -> None:
     RunFolder(tmp_path / "r", Recipe(seed=1, name="renamed", device="cpu")).close()
 
 
-def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(RunFolderError, match=r"not empty \(thesis\.txt\)"):
-        RunFolder(tmp_path, Recipe())
-    assert (tmp_path / "thesis.txt").read_text() == "mine"
+@pytest.mark.parametrize("name", ["thesis.txt", "recipe.yaml", ".git", "environment.json"])
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    for _ in range(2):
+        with pytest.raises(RunFolderError, match=rf"not empty \({name}\)"):
+            RunFolder(tmp_path, Recipe())
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from whet.core.recipe import Recipe
+from whet.core.runfolder import RunFolder
+
+def kill(event, arguments):
+    global left
+    if event in ("open", "os.mkdir", "os.rename") and sys.argv[1] in str(arguments[0]):
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), 9)
+
+for moment in range(int(sys.argv[2])):
+    pid = os.fork()
+    if pid == 0:
+        left = moment
+        sys.addaudithook(kill)
+        RunFolder(Path(sys.argv[1], str(moment)), Recipe(seed=3))
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+FIRST = ("environment.json", "recipe.yaml", "resolved.yaml")
+
+
+def test_killed_at_any_moment_of_its_first_second_the_same_command_goes_on(tmp_path: Path) -> None:
+    """SIGKILL before each file operation in turn; whatever is there then, the folder is taken, and left whole."""
+    moments = 18
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(moments)], check=True)
+    whole = [set(FIRST) <= {file.name for file in folder.iterdir()} for folder in sorted(tmp_path.iterdir())]
+    assert 8 <= whole.count(False) < moments - 2  # the last ones were not killed any more
+    for moment in range(moments):
+        RunFolder(tmp_path / str(moment), Recipe(seed=3)).close()
+        assert {file.name for file in (tmp_path / str(moment)).iterdir()} == {".lock", *FIRST}
+        assert "seed: 3\n" in (tmp_path / str(moment) / "resolved.yaml").read_text()
 
 
 def test_the_folder_holds_no_path_and_no_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ def test_old_files_never_mix_with_new_ones(tmp_path: Path) -> None:
         "import os, sys\nfrom pathlib import Path\nfrom whet.data import manifest, prepare\n"
         "from whet.core.recipe import DataSettings\n"
         "prepare.write_edges = lambda *_: os.kill(os.getpid(), 9)\n"
-        "Path(sys.argv[2], '.final.parquet.partial-1').write_bytes(b'half')\n"
+        "Path(sys.argv[2], f'.final.parquet.partial-{os.getpid()}').write_bytes(b'half')\n"
         "prepare.prepare(DataSettings(source=sys.argv[1]), seed=5, out=Path(sys.argv[2]))"
     )
     done = subprocess.run([sys.executable, "-c", killed, str(tmp_path / "a.jsonl"), str(out)], check=False)

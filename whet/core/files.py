@@ -4,10 +4,11 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from whet.core.errors import DataError
 
@@ -17,8 +18,10 @@ __all__ = [
     "atomic_file",
     "content_id",
     "file_sha256",
+    "is_leftover",
     "read_json",
     "read_json_lines",
+    "sweep_leftovers",
     "write_bytes",
     "write_json",
     "write_json_lines",
@@ -53,11 +56,48 @@ def _sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+# A name that something has until it is whole, or while it makes room; it ends in the process that writes it.
+_HIDDEN = re.compile(r"\..+\.(?:partial|old)-(\d+)", re.DOTALL)
+
+
+def _hidden(path: Path, kind: Literal["partial", "old"] = "partial") -> Path:
+    return path.with_name(f".{path.name}.{kind}-{os.getpid()}")
+
+
+def is_leftover(name: str) -> bool:
+    """Whether the name is one that this module gives to what is not whole: `.model.partial-4711`."""
+    return _HIDDEN.fullmatch(name) is not None
+
+
+def sweep_leftovers(folder: Path) -> None:
+    """Remove, at any depth, what dead processes left half-written in a folder that no other process writes to.
+
+    What a living process writes stays; one that has this process's own number is a dead namesake's.
+    """
+    for inner in os.scandir(folder):
+        found = _HIDDEN.fullmatch(inner.name)
+        is_folder = inner.is_dir(follow_symlinks=False)
+        if found is not None and (int(found[1]) == os.getpid() or not _is_alive(int(found[1]))):
+            shutil.rmtree(inner.path) if is_folder else Path(inner.path).unlink()
+        elif is_folder:
+            sweep_leftovers(Path(inner.path))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return process > 0
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A stream to fill: a crash at any moment leaves either the old file or the new one, never a part of either."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    partial = _hidden(path)
     try:
         with partial.open("wb") as stream:
             yield stream
@@ -131,7 +171,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     that instant.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    partial = _hidden(target)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
@@ -144,7 +184,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
                 _sync_directory(file)
         _sync_directory(partial)
         if target.exists():
-            old = target.with_name(f".{target.name}.old-{os.getpid()}")
+            old = _hidden(target, "old")
             target.rename(old)
             partial.rename(target)
             shutil.rmtree(old)

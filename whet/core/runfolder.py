@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from whet.core.errors import RecipeError, RunFolderError
-from whet.core.files import read_json, write_json, write_text
+from whet.core.files import is_leftover, read_json, sweep_leftovers, write_json, write_text
 from whet.core.recipe import Recipe, Stage
 from whet.core.recipe.text import read_value, read_yaml
 from whet.core.runlog import printable
@@ -48,14 +48,10 @@ class RunFolder:
     def __init__(self, path: Path, recipe: Recipe, *, origins: Mapping[str, str] | None = None) -> None:
         self.path = path
         self.recipe = recipe
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(
-                f"{path}: cannot make the run folder ({error.strerror}); choose another --run"
-            ) from error
+        self._make()
         self._lock = self._take_lock()
         try:
+            sweep_leftovers(path)
             self._claim(origins or {})
         except BaseException:
             self.close()
@@ -86,6 +82,21 @@ class RunFolder:
     def mark_complete(self, stage: Stage, summary: Mapping[str, Any]) -> None:
         """From here on `whet run` skips the stage."""
         write_json(self.folder(stage) / "complete.json", dict(summary))
+
+    def _make(self) -> None:
+        """The folder itself; one that holds other things than a run's first files is left as it is, without a lock."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            names = {file.name for file in self.path.iterdir()}
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.path}: cannot make the run folder ({error.strerror}); choose another --run"
+            ) from error
+        strangers = sorted(name for name in names - {".lock"} if not is_leftover(name))
+        if strangers and "resolved.yaml" not in names:
+            raise RunFolderError(
+                f"{self.path}: not empty ({', '.join(strangers[:3])}) and not a run folder; choose another --run"
+            )
 
     def _take_lock(self) -> int:
         try:
@@ -126,16 +137,11 @@ class RunFolder:
                     f"What differs:{shown}"
                 )
             return
-        strangers = [file.name for file in self.path.iterdir() if file.name != ".lock"]
-        if strangers and not resolved.exists():
-            raise RunFolderError(
-                f"{self.path}: not empty ({', '.join(sorted(strangers)[:3])}) and not a run folder; "
-                "choose another --run"
-            )
-        write_json(self.path / "environment.json", environment())
+        # First what tells whose folder it is: killed behind any of these lines, the same command goes on.
+        write_text(resolved, resolved_yaml(now, origins))
         asked = self.recipe.model_dump(mode="json", exclude_unset=True)
         write_text(self.path / "recipe.yaml", yaml.safe_dump(asked, sort_keys=False, allow_unicode=True))
-        write_text(resolved, resolved_yaml(now, origins))
+        write_json(self.path / "environment.json", environment())
 
 
 def _settings_of(resolved: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from whet.core.errors import DataError
+from whet.core.files import sweep_leftovers
 from whet.core.records import PURPOSES
 from whet.data.manifest import UNUSED
 from whet.data.readers.files import is_data_file
@@ -40,8 +41,7 @@ def make_ready(out: Path, sources: Iterable[str]) -> None:
         raise DataError(
             f"{out}: holds what no preparation wrote ({names}); give a folder that is new, empty or was prepared before"
         )
-    for partial in out.glob(".*.partial-*"):
-        partial.unlink()
+    sweep_leftovers(out)
 
 
 def _is_read_with(out: Path, name: str) -> bool:
