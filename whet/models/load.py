@@ -1,25 +1,20 @@
-"""Models in and out: safetensors folders that `from_pretrained` reads, checked before anything is trained on them."""
+"""Models in: safetensors folders that `from_pretrained` reads, checked before anything is trained on them."""
 
-import contextlib
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedTokenizerBase,
-)
-from transformers import logging as transformers_logging
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from whet.core.errors import ModelError
-from whet.core.files import atomic_directory, file_sha256
+from whet.core.files import file_sha256
 from whet.models.folder.found import EMBEDDED, resolve_model
+from whet.models.quietly import quietly
+from whet.models.save import save_model
+from whet.models.tokenizer import load_tokenizer
 
 __all__ = [
     "EMBEDDED",
@@ -54,48 +49,6 @@ def context_of(model: nn.Module) -> int | None:
     return int(limit) if limit else None
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and notes of transformers."""
-    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-def _quietly(load: Any, name: str, source: str, **options: Any) -> Any:
-    """Call a `from_pretrained` quietly; its errors become one line."""
-    try:
-        with _quiet():
-            return load(source, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"model {name!r} cannot be loaded: {first_line}") from error
-
-
-def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer alone. Begin and end tokens that it does not name are taken from the model's config."""
-    source = resolve_model(name)
-    tokenizer: PreTrainedTokenizerBase = _quietly(AutoTokenizer.from_pretrained, name, source)
-    if tokenizer.eos_token_id is None or tokenizer.bos_token_id is None:
-        from transformers import AutoConfig
-
-        config = _quietly(AutoConfig.from_pretrained, name, source)
-        for kind in ("eos", "bos"):
-            token_id = getattr(config, f"{kind}_token_id", None)
-            token_id = token_id[0] if isinstance(token_id, list) else token_id
-            if getattr(tokenizer, f"{kind}_token_id") is None and token_id is not None:
-                setattr(tokenizer, f"{kind}_token", tokenizer.convert_ids_to_tokens(token_id))
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
 def load_model(name: str, *, device: torch.device | str = "cpu") -> LoadedModel:
     """A causal language model in float32 with its tokenizer.
 
@@ -116,7 +69,7 @@ def load_reward_model(name: str, *, device: torch.device | str = "cpu") -> Loade
 def _load(name: str, kind: Any, device: torch.device | str) -> LoadedModel:
     source = resolve_model(name)
     tokenizer = load_tokenizer(name)
-    model, info = _quietly(
+    model, info = quietly(
         kind.from_pretrained, name, source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
     )
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
@@ -143,11 +96,3 @@ def _fingerprint(folder: Path) -> str | None:
     if not files:
         return None
     return hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()[:16]
-
-
-def save_model(model: nn.Module, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a folder that `from_pretrained` reads, safetensors only, whole or not at all."""
-    with atomic_directory(folder) as partial, _quiet():
-        any_model: Any = model
-        any_model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
