@@ -194,6 +194,23 @@ def _reword(files: Files, manifest: dict[str, Any]) -> None:
     files["ft_train"][0] = replace(first, record=replace(first.record, completion="Because I say so."))
 
 
+def _other_answer(files: Files, manifest: dict[str, Any]) -> None:
+    first = files["final"][0]
+    assert isinstance(first.record, Conversation)
+    assert first.record.prompt.answer is None
+    files["final"][0] = replace(first, record=replace(first.record, prompt=replace(first.record.prompt, answer="5")))
+
+
+def _other_slice(files: Files, manifest: dict[str, Any]) -> None:
+    first = files["final"][0]
+    assert isinstance(first.record, Conversation)
+    files["final"][0] = replace(first, record=replace(first.record, prompt=replace(first.record.prompt, slice="easy")))
+
+
+def _other_column(files: Files, manifest: dict[str, Any]) -> None:
+    files["rl_train"][0] = with_columns(files["rl_train"][0], test="assert True")
+
+
 def _move(files: Files, manifest: dict[str, Any], source: str, place: int, target: str) -> StoredRow:
     moved = files[source].pop(place)
     entry_of(manifest, moved)["purpose"] = target
@@ -268,8 +285,8 @@ def _held_out_copy(files: Files, manifest: dict[str, Any]) -> None:
     origin = replace(prompt.origin, row=9999)
     copied = replace(asked.record, prompt=replace(louder, origin=origin), completion="Something else.")
     files["ft_train"].append(StoredRow(record=copied, cluster=copied.id))
-    entry = {"id": copied.id, "source": origin.source, "row": 9999, "cluster": copied.id, "purpose": "ft_train"}
-    manifest["rows"].append(entry | {"reason": "hash"})
+    entry = {"id": copied.id, "carries": files["ft_train"][-1].carries, "source": origin.source, "row": 9999}
+    manifest["rows"].append(entry | {"cluster": copied.id, "purpose": "ft_train", "reason": "hash"})
     manifest["sources"][0]["rows"] += 1
 
 
@@ -294,6 +311,9 @@ FORGED: dict[str, tuple[Callable[[Files, dict[str, Any]], object], str]] = {
     "a row less, unlisted": (_drop_and_unlist, "rows were read, but"),
     "a row twice": (_twice, "listed 2 times"),
     "another completion": (_reword, "listed for ft_train, but not in its file"),
+    "another answer": (_other_answer, "listed for final, but not in its file"),
+    "another slice": (_other_slice, "listed for final, but not in its file"),
+    "a column that rewards read": (_other_column, "listed for rl_train, but not in its file"),
     "half a cluster moved": (_part, "rows that belong together by group straddle"),
     "another cluster": (_rename_cluster, "which are listed in two clusters"),
     "a pinned row moved": (_unpin, "pinned to ft_test, but in ft_train"),

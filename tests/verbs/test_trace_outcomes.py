@@ -231,8 +231,8 @@ def test_a_run_whose_data_cannot_be_read_is_named_and_the_others_are_searched(ru
     traced = trace(run.parent, row.id)
     assert (traced.hits[0].trained_by, traced.runs) == ([(run, "sft")], (run,))
     (problem,) = traced.unread
-    assert problem.startswith(f"{broken / 'manifest.json'}: not a manifest of format")
-    with pytest.raises(DataError, match="not a manifest of format"):
+    assert problem.startswith(f"{broken / 'manifest.json'}: a manifest of format 1, and this version reads")
+    with pytest.raises(DataError, match="a manifest of format 1, and this version reads"):
         trace(broken.parent, row.id)
 
 

@@ -72,7 +72,9 @@ class Prompt:
 
     @property
     def id(self) -> str:
-        return content_id("prompt", *(part for turn in self.messages for part in (turn.role, turn.content)))
+        """Of what is asked and of the known answer: the same question with another answer is another row."""
+        asked = [part for turn in self.messages for part in (turn.role, turn.content)]
+        return content_id("prompt", *asked, *(() if self.answer is None else ("answer", self.answer)))
 
     @property
     def text(self) -> str:
@@ -105,7 +107,8 @@ class Comparison:
 
     @property
     def id(self) -> str:
-        return content_id("comparison", self.prompt.id, self.chosen, self.rejected)
+        margin = () if self.margin is None else (repr(float(self.margin)),)
+        return content_id("comparison", self.prompt.id, self.chosen, self.rejected, *margin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

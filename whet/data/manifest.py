@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from whet.core.errors import DataError
-from whet.core.files import atomic_file, file_sha256, read_json
+from whet.core.files import atomic_file, content_id, file_sha256, read_json
 from whet.core.records import (
     EVALUATION_PURPOSES,
     PURPOSES,
@@ -42,7 +42,7 @@ __all__ = [
     "write_rows",
 ]
 
-FORMAT = 3
+FORMAT = 4
 Provenance = Literal["row", "derived"]
 _Row = TypeVar("_Row")
 # The file of the rows that serve no purpose: duplicates that were dropped, rows beyond the sizes.
@@ -67,6 +67,13 @@ class StoredRow:
     @property
     def id(self) -> str:
         return self.record.id
+
+    @property
+    def carries(self) -> str:
+        """A hash of what the row carries and its id is not of: slice, columns, a ranking and its provenance."""
+        prompt, ranked = prompt_in(self.record), self.ranking
+        ranking = [] if ranked is None else [*ranked.completions, *map(str, ranked.ranks)]
+        return content_id(prompt.slice, _columns_text(prompt), self.provenance or "", *ranking)
 
 
 def open_for_training(data_dir: Path, purpose: Purpose) -> list[Any]:
@@ -96,12 +103,17 @@ def manifest_hash(data_dir: Path) -> str:
 
 
 def read_manifest(data_dir: Path) -> dict[str, Any]:
-    """The manifest as written."""
+    """The manifest as written; one of another version of the format is a `DataError` that says so."""
     path = _manifest_path(data_dir)
     manifest = read_json(path)
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"{path}: not a manifest of format {FORMAT}; prepare the data again")
-    return manifest
+    version = manifest.get("format") if isinstance(manifest, dict) else None
+    if version == FORMAT:
+        return dict(manifest)
+    if type(version) is not int:
+        raise DataError(f"{path}: not a manifest, which says its format; prepare the data again")
+    raise DataError(
+        f"{path}: a manifest of format {version}, and this version reads format {FORMAT}; prepare the data again"
+    )
 
 
 def write_manifest(data_dir: Path, manifest: Mapping[str, Any]) -> None:
@@ -150,7 +162,7 @@ def _cells(stored: StoredRow) -> dict[str, Any]:
         "provenance": stored.provenance,
         "answer": prompt.answer,
         "slice": prompt.slice,
-        "columns": json.dumps(_finite(dict(prompt.columns)), sort_keys=True, default=str),
+        "columns": _columns_text(prompt),
         "source": prompt.origin.source,
         "row": prompt.origin.row,
     }
@@ -158,6 +170,10 @@ def _cells(stored: StoredRow) -> dict[str, Any]:
         return row | {"completions": [record.chosen, record.rejected], "ranks": [0, 1]}
     ranked = record if isinstance(record, Ranking) else ranking
     return row | ({"completions": list(ranked.completions), "ranks": list(ranked.ranks)} if ranked else {})
+
+
+def _columns_text(prompt: Prompt) -> str:
+    return json.dumps(_finite(dict(prompt.columns)), sort_keys=True, default=str)
 
 
 def _finite(value: Any) -> Any:

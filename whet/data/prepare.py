@@ -94,12 +94,13 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     _require_rankings(sources.preferences)
     with working(settings.workers) as where:
         corpus, assigned = _certified(_corpus(sources, settings, seed, where), settings, where, seed=seed)
+    carries = [""] * len(corpus.records)
     manifest = {
         "format": FORMAT,
         "seed": seed,
         "settings": _portable(settings, sources),
         "sources": [_source_entry(source) for source in sources.all],
-        **_write_files(corpus, assigned, out, seed=seed),
+        **_write_files(corpus, assigned, out, seed=seed, carries=carries),
         "rejected": _rejected_entry(sources.all),
         "beyond_limit": _beyond_limit(sources.all, corpus) if settings.limit is not None else 0,
         "edges": dict(corpus.clusters.edges),
@@ -108,7 +109,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
         "splits": dict(assigned.report),
         "slices": _slice_entry(corpus),
         "control_tokens": _control_tokens(corpus.records),
-        "rows": _Listing(corpus, assigned.places),
+        "rows": _Listing(corpus, assigned.places, carries),
     }
     write_manifest(out, manifest)
     return manifest
@@ -242,16 +243,27 @@ def _beyond_limit(sources: Sequence[Source], corpus: Corpus) -> int:
     return sum(source.rows for source in sources) - len(taken | told)
 
 
-def _write_files(corpus: Corpus, assigned: Assignment, out: Path, *, seed: int) -> dict[str, Any]:
-    """A file for every purpose, one for what serves none, one for the edges; their entries in the manifest."""
+def _write_files(corpus: Corpus, assigned: Assignment, out: Path, *, seed: int, carries: list[str]) -> dict[str, Any]:
+    """A file for every purpose, one for what serves none, one for the edges; their entries in the manifest.
+
+    `carries` is filled with `StoredRow.carries` of every row.
+    """
     rows_of: dict[str, list[int]] = {name: [] for name in (*PURPOSES, UNUSED)}
     for row, place in enumerate(assigned.places):
         rows_of[place.purpose or UNUSED].append(row)
+
+    def stored(rows: Sequence[int], purpose: Purpose | None) -> Iterator[StoredRow]:
+        for row in rows:
+            cluster = corpus.texts.id[corpus.clusters.of_row[row]]
+            made = _stored(corpus.records[row], cluster, purpose, seed=seed)
+            carries[row] = made.carries
+            yield made
+
     purposes = {}
     for purpose in PURPOSES:
-        path = write_rows(out, purpose, _stored_rows(corpus, rows_of[purpose], purpose, seed=seed))
+        path = write_rows(out, purpose, stored(rows_of[purpose], purpose))
         purposes[purpose] = _purpose_entry(corpus, rows_of[purpose], assigned.requested[purpose]) | _file_entry(path)
-    unused_rows = write_rows(out, UNUSED, _stored_rows(corpus, rows_of[UNUSED], None, seed=seed))
+    unused_rows = write_rows(out, UNUSED, stored(rows_of[UNUSED], None))
     reasons = Counter(place.category for place in assigned.places if place.purpose is None)
     unused = {"rows": sum(reasons.values()), "reasons": dict(sorted(reasons.items()))}
     edges = write_edges(out, [asdict(edge) | {"evidence": edge.evidence[:200]} for edge in corpus.clusters.joins])
@@ -260,12 +272,6 @@ def _write_files(corpus: Corpus, assigned: Assignment, out: Path, *, seed: int) 
         "unused": unused | _file_entry(unused_rows),
         "files": {path.name: file_sha256(path) for path in (edges, out / "rejected.jsonl")},
     }
-
-
-def _stored_rows(corpus: Corpus, rows: Sequence[int], purpose: Purpose | None, *, seed: int) -> Iterator[StoredRow]:
-    for row in rows:
-        cluster = corpus.texts.id[corpus.clusters.of_row[row]]
-        yield _stored(corpus.records[row], cluster, purpose, seed=seed)
 
 
 def _stored(record: Record, cluster: str, purpose: Purpose | None, *, seed: int) -> StoredRow:
@@ -320,9 +326,10 @@ def _slice_entry(corpus: Corpus) -> dict[str, Any]:
 class _Listing(Sequence[dict[str, Any]]):
     """The manifest's entry of each row, made when it is looked at."""
 
-    def __init__(self, corpus: Corpus, places: Sequence[RowPlace]) -> None:
+    def __init__(self, corpus: Corpus, places: Sequence[RowPlace], carries: Sequence[str]) -> None:
         self._corpus = corpus
         self._places = places
+        self._carries = carries
 
     def __len__(self) -> int:
         return len(self._places)
@@ -338,6 +345,7 @@ class _Listing(Sequence[dict[str, Any]]):
         origin = prompt_in(corpus.records[row]).origin
         return {
             "id": corpus.texts.id[row],
+            "carries": self._carries[row],
             "source": origin.source,
             "row": origin.row,
             "cluster": corpus.texts.id[corpus.clusters.of_row[row]],

@@ -101,7 +101,7 @@ def test_digits_that_begin_two_ids_are_told(data: Prepared) -> None:
     other = Prepared(data.data_dir)
     for number, row in enumerate(other.rows):
         row["id"] = f"abcdef{number:010x}"
-    turns = _Turns(places=(), starts=(0,), roles=(), contents=(), said=())
+    turns = _Turns(places=(), starts=(0,), roles=(), contents=(), said=(), answers=())
     with pytest.raises(DataError, match=r"21 ids begin with 'abcdef', such as abcdef0000000000, .*; give more digits"):
         _named(other, turns, "abcdef")
 

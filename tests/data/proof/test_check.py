@@ -118,9 +118,16 @@ def test_rows_that_vanish_from_the_list_are_missed(data: Path) -> None:
 
 def test_no_manifest_or_another_format_is_one_line(data: Path) -> None:
     manifest = read_json(data / "manifest.json")
-    write_json(data / "manifest.json", manifest | {"format": 99})
-    with pytest.raises(DataError, match="not a manifest of format 3"):
-        check(data)
+    for version in (3, 99):
+        write_json(data / "manifest.json", manifest | {"format": version})
+        with pytest.raises(
+            DataError, match=f"a manifest of format {version}, and this version reads format 4; prepare"
+        ):
+            check(data)
+    for value in (["rows"], {"rows": []}):
+        write_json(data / "manifest.json", value)
+        with pytest.raises(DataError, match=r"manifest.json: not a manifest"):
+            check(data)
     (data / "manifest.json").write_text("{")
     with pytest.raises(DataError, match="not valid JSON"):
         check(data)
@@ -133,4 +140,6 @@ def test_the_manifest_lists_a_row_on_a_line(data: Path) -> None:
     lines = (data / "manifest.json").read_text().splitlines()
     rows = [line for line in lines if line.startswith('    {"id"')]
     assert len(rows) == 160
-    assert json.loads(rows[0].rstrip(",")).keys() == {"id", "source", "row", "cluster", "purpose", "reason"}
+    assert json.loads(rows[0].rstrip(",")).keys() == {
+        *("id", "carries", "source", "row", "cluster", "purpose", "reason")
+    }

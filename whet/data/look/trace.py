@@ -60,7 +60,8 @@ class _Texts:
 class _Turns:
     """The turns of every row before its answer, flat: those of row r stand from `starts[r]` to `starts[r + 1]`.
 
-    `places[r]` is the row's place in the manifest's list, `said[r]` its completion, None where there is none.
+    `places[r]` is the row's place in the manifest's list, `said[r]` its completion and `answers[r]` its known answer,
+    None where there is none.
     """
 
     places: Sequence[int]
@@ -68,6 +69,7 @@ class _Turns:
     roles: Sequence[str]
     contents: Sequence[str]
     said: Sequence[str | None]
+    answers: Sequence[str | None]
 
     def of(self, row: int) -> list[tuple[Any, str]]:
         start, end = self.starts[row], self.starts[row + 1]
@@ -84,11 +86,10 @@ class _Turns:
         return asked(prompt if said is None else Conversation(prompt=prompt, completion=said))
 
     def prompt_id(self, row: int) -> str:
-        """As `Prompt.id`."""
-        start, end = self.starts[row], self.starts[row + 1]
-        if end - start == 1:
-            return content_id("prompt", self.roles[start], self.contents[start])
-        return content_id("prompt", *(part for turn in self.of(row) for part in turn))
+        """As `Prompt.id`, without making a prompt."""
+        answer = self.answers[row]
+        known = () if answer is None else ("answer", answer)
+        return content_id("prompt", *(part for turn in self.of(row) for part in turn), *known)
 
 
 def _turns(prepared: Prepared) -> _Turns:
@@ -101,37 +102,40 @@ def _turns(prepared: Prepared) -> _Turns:
     roles: list[str] = []
     contents: list[str] = []
     said: list[str | None] = []
+    answers: list[str | None] = []
     for name, wanted in of_file.items():
         path = prepared.data_dir / f"{name}.parquet"
-        ids, ends, of_roles, of_contents, of_said = _columns(path)
+        ids, ends, of_roles, of_contents, of_said, of_answers = _columns(path)
         if ids != [prepared.rows[place]["id"] for place in wanted]:
             raise DataError(
                 f"{path}: its rows are not those of the manifest; "
                 f"prove the folder with: whet data check {prepared.data_dir}"
             )
         said += of_said
+        answers += of_answers
         starts += [len(contents) + end for end in ends]
         places += wanted
         roles += of_roles
         contents += of_contents
-    return _Turns(places=places, starts=starts, roles=roles, contents=contents, said=said)
+    return _Turns(places=places, starts=starts, roles=roles, contents=contents, said=said, answers=answers)
 
 
-def _columns(path: Path) -> tuple[list[str], list[int], list[str], list[str], list[str | None]]:
-    """A file's ids, where each row's turns end, their roles and contents, and the completions."""
+def _columns(path: Path) -> tuple[list[str], list[int], list[str], list[str], list[str | None], list[str | None]]:
+    """A file's ids, where each row's turns end, their roles and contents, the completions and the known answers."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            table = file.read(columns=["id", "messages", "completion"])
+            table = file.read(columns=["id", "messages", "completion", "answer"])
         messages = table["messages"].combine_chunks()
         ends = messages.offsets.to_pylist()[1:]
         roles, contents = (messages.values.field(part).to_pylist() for part in ("role", "content"))
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: damaged or altered ({reason}); prepare the data again") from error
-    return table["id"].to_pylist(), ends, roles, contents, table["completion"].to_pylist()
+    said, answers = (table[name].to_pylist() for name in ("completion", "answer"))
+    return table["id"].to_pylist(), ends, roles, contents, said, answers
 
 
 def find(prepared: Prepared, wanted: str) -> list[Alike]:

@@ -82,12 +82,13 @@ def _listing_problems(
 ) -> Iterator[str]:
     """The manifest's list against the rows in the files, with their ids computed again: the one must be the other."""
     listed = Counter(
-        (row["purpose"] or UNUSED, row["source"], row["row"], row["id"], row["cluster"]) for row in manifest["rows"]
+        (row["purpose"] or UNUSED, row["source"], row["row"], row["id"], row["carries"], row["cluster"])
+        for row in manifest["rows"]
     )
-    there: Counter[tuple[str, str, int, str, str]] = Counter()
+    there: Counter[tuple[str, str, int, str, str, str]] = Counter()
     for name, row in stored:
         origin = prompt_in(row.record).origin
-        there[name, origin.source, origin.row, row.record.id, row.cluster] += 1
+        there[name, origin.source, origin.row, row.record.id, row.carries, row.cluster] += 1
     for name, source, number, *_ in sorted(listed - there):
         yield f"{source} row {number}: listed for {name}, but not in its file as it was then"
     for name, source, number, *_ in sorted(there - listed):

@@ -67,7 +67,7 @@ def _are_texts(*values: object) -> bool:
 def _is_row_entry(row: object) -> bool:
     return (
         isinstance(row, dict)
-        and _are_texts(row.get("id"), row.get("source"), row.get("cluster"), row.get("reason"))
+        and _are_texts(*(row.get(name) for name in ("id", "carries", "source", "cluster", "reason")))
         and type(row.get("row")) is int
         and row.get("purpose", "") in (*PURPOSES, None)
     )
