@@ -24,7 +24,7 @@ from whet.data.prepare import prepare
 from whet.data.proof.summary import example_line
 from whet.evaluation.run import evaluate_stages
 from whet.report.page import write_report
-from whet.rewards.combine import REWARD_MODEL
+from whet.rewards.combine import REWARD_MODEL, RewardSum, load_reward
 from whet.rewards.learned import LearnedReward
 from whet.train.policy import train_policy
 from whet.train.reward_model import train_reward_model
@@ -33,14 +33,25 @@ from whet.train.sft import train_sft
 __all__ = ["run"]
 
 
-def run(recipe: Recipe, folder: RunFolder, *, stages: Sequence[Stage] | None = None, quiet: bool = False) -> None:
-    """Every stage in order; each leaves `complete.json` with what it did and how long it took."""
+def run(
+    recipe: Recipe,
+    folder: RunFolder,
+    *,
+    stages: Sequence[Stage] | None = None,
+    quiet: bool = False,
+    recipe_folder: Path | None = None,
+) -> None:
+    """Every stage in order; each leaves `complete.json` with what it did and how long it took.
+
+    `recipe_folder` is where the recipe's file lies: relative reward files are found from there.
+    """
     progress = Progress(quiet=quiet)
     _repeatable(recipe)
     wanted = stages or recipe.stages()
     if recipe.evaluate is not None and "evaluation" in wanted and folder.stage_complete("evaluation") is None:
         require_readable(recipe.evaluate.contamination, recipe.data)
-    road = _Road(recipe, folder, progress)
+    _load_rewards(recipe, [stage for stage in wanted if folder.stage_complete(stage) is None], recipe_folder)
+    road = _Road(recipe, folder, progress, recipe_folder)
     for stage in wanted:
         if folder.stage_complete(stage) is not None:
             progress.say(f"{stage}: complete, not done again")
@@ -49,6 +60,17 @@ def run(recipe: Recipe, folder: RunFolder, *, stages: Sequence[Stage] | None = N
         summary = road.steps[stage]()
         if stage != "report":  # the report is made from the folder each time
             folder.mark_complete(stage, {**summary, "seconds": round(time.perf_counter() - began, 3)})
+
+
+def _load_rewards(recipe: Recipe, stages: Sequence[Stage], recipe_folder: Path | None) -> None:
+    """Execute the reward files of these stages, so that one that fails is known before anything is trained."""
+    names = []
+    if recipe.rl is not None and "rl" in stages:
+        names += [reward.name for reward in recipe.rl.rewards if reward.name != REWARD_MODEL]
+    if recipe.evaluate is not None and "evaluation" in stages:
+        names.append(recipe.evaluate.reward)
+    for name in names:
+        load_reward(name, folder=recipe_folder)
 
 
 def _repeatable(recipe: Recipe) -> None:
@@ -62,10 +84,11 @@ def _repeatable(recipe: Recipe) -> None:
 class _Road:
     """The stages as functions without arguments, joined by the folders that they read and write."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, progress: Progress) -> None:
+    def __init__(self, recipe: Recipe, folder: RunFolder, progress: Progress, recipe_folder: Path | None) -> None:
         self.recipe = recipe
         self.folder = folder
         self.progress = progress
+        self.recipe_folder = recipe_folder
         self.device = _device(recipe)
         self.steps: Mapping[Stage, Callable[[], dict[str, Any]]] = {
             "data": self.prepare,
@@ -115,7 +138,13 @@ class _Road:
         if any(reward.name == REWARD_MODEL for reward in settings.rewards):
             folder = self.folder.path / "reward_model" / "model"
             learned = LearnedReward(folder, self.recipe.template, device=self.device)
-        summary = train_policy(settings, model=self.start_of("rl"), learned=learned, **self._training("rl"))
+        reward = RewardSum(
+            settings.rewards,
+            learned=learned,
+            max_completion_length=settings.max_completion_length,
+            folder=self.recipe_folder,
+        )
+        summary = train_policy(settings, model=self.start_of("rl"), reward=reward, **self._training("rl"))
         return summary | self._provenance()
 
     def evaluate(self) -> dict[str, Any]:
@@ -132,6 +161,7 @@ class _Road:
             self.data_dir,
             models,
             settings,
+            verifier=load_reward(settings.reward, folder=self.recipe_folder),
             data=self.recipe.data,
             template=self.recipe.template,
             seed=self.recipe.seed,

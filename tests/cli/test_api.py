@@ -16,7 +16,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Recipe,
     """What reaches the pipeline, which does nothing."""
     found: list[tuple[Recipe, tuple[str, ...]]] = []
 
-    def run(recipe: Recipe, folder: RunFolder, *, stages: Any, quiet: bool) -> None:
+    def run(recipe: Recipe, folder: RunFolder, *, stages: Any, quiet: bool, recipe_folder: Path | None) -> None:
         found.append((recipe, tuple(stages)))
 
     monkeypatch.setattr(pipeline, "run", run)

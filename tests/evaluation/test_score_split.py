@@ -19,6 +19,7 @@ from whet.data.contamination.seen import require_readable, seen_prompts
 from whet.evaluation.contamination import contamination_lines, rates_apart
 from whet.evaluation.metrics import wilson
 from whet.evaluation.run import evaluate_stages, summarise
+from whet.rewards import REWARDS
 
 WALK = "Alice walks nine miles along the old river path and then rests under a tall green tree for two hours."
 SEA = "What is the boiling point of pure water in degrees when measured at the level of the sea?"
@@ -115,6 +116,7 @@ def test_an_evaluation_names_the_rows(finished_run: Path, tmp_path: Path) -> Non
         finished_run / "data",
         {"base": "whet:tiny"},
         EvaluateSettings(max_completion_length=24, samples=2, pass_at=(1, 2), contamination=(source,)),
+        verifier=REWARDS["answer"],
         data=DataSettings(paraphrase="off"),
         template=TemplateSettings(),
         seed=0,

@@ -23,6 +23,8 @@ number = 3
 
 def per_row(completion, **row):
     return 1.0
+
+blind = lambda text: 1.0
 """
 
 
@@ -62,8 +64,14 @@ def test_files_of_the_same_name_are_different_modules(tmp_path: Path) -> None:
         ("{mine}", "reward '{mine}': name the function too, as {mine}:FUNCTION"),
         ("{mine}:per_rwo", "reward '{mine}:per_rwo': {mine} has no function 'per_rwo'; did you mean 'per_row'?"),
         # what it imported from elsewhere and what is no function is no suggestion
-        ("{mine}:Zebra", "reward '{mine}:Zebra': {mine} has no function 'Zebra'; known: Judge, judge, per_row"),
-        ("{mine}:number", "reward '{mine}:number': {mine} has no function 'number'; known: Judge, judge, per_row"),
+        ("{mine}:Zebra", "reward '{mine}:Zebra': {mine} has no function 'Zebra'; known: blind, judge, per_row"),
+        ("{mine}:number", "reward '{mine}:number': {mine} has no function 'number'; known: blind, judge, per_row"),
+        ("{mine}:Judge", "reward '{mine}:Judge': 'Judge' in {mine} is a class; a function was expected"),
+        (
+            "{mine}:blind",
+            "reward '{mine}:blind': takes (text), so it sees no completion; "
+            "a reward is f(completion, **row) or f(prompts, completions, **columns)",
+        ),
     ],
 )
 def test_names_that_do_not_resolve(mine: str, name: str, expected: str) -> None:
@@ -86,3 +94,26 @@ def test_files_that_fail_when_imported(tmp_path: Path, code: str, expected: str)
     with pytest.raises(RecipeError, match=r"broken\.py fails when imported") as caught:
         load_reward(f"{tmp_path}/broken.py:f")
     assert expected in str(caught.value)
+
+
+def test_a_file_is_executed_once_until_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("made = object()\ndef f(completion):\n    return made\n")
+    first, again = (load_reward(f"{path}:f") for _ in range(2))
+    assert first("x") is again("x")
+    path.write_text(path.read_text() + "# another file\n")
+    assert load_reward(f"{path}:f")("x") is not first("x")
+
+
+def test_a_relative_file_is_found_from_the_recipes_folder_then_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for folder, value in (("recipes", 1.0), ("here", 2.0)):
+        (tmp_path / folder / "mine.py").write_text(f"def f(completion):\n    return {value}\n")
+    assert load_reward("mine.py:f", folder=tmp_path / "recipes")("x") == 1.0
+    assert load_reward("mine.py:f")("x") == 2.0
+    (tmp_path / "recipes" / "mine.py").unlink()
+    assert load_reward("mine.py:f", folder=tmp_path / "recipes")("x") == 2.0

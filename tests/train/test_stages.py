@@ -20,6 +20,7 @@ from whet.core.records import Comparison, Conversation, Prompt, Ranking
 from whet.core.runlog import Progress
 from whet.data.prepare import prepare
 from whet.models.load import load_tokenizer
+from whet.rewards.combine import RewardSum
 from whet.tokens.template import Template
 from whet.train.examples import preference_examples, sft_groups
 from whet.train.policy import prompts_for_step, train_policy
@@ -105,7 +106,7 @@ def test_rl_logs_every_rollout(stage: dict[str, object], tmp_path: Path) -> None
     (tmp_path / "mine.py").write_text(LONG)
     rewards = (RewardSettings(name=f"{tmp_path / 'mine.py'}:long"), RewardSettings(name="format"))
     settings = rl_settings(rewards=rewards, minibatches=2, num_iterations=2, beta=0.1)
-    train_policy(settings, learned=None, **stage)  # type: ignore[arg-type]
+    train_policy(settings, reward=RewardSum(settings.rewards), **stage)  # type: ignore[arg-type]
     rows = metrics(tmp_path / "out")
     assert [row["step"] for row in rows] == [1, 2]
     assert rows[1]["rl/kl"] > 0
@@ -121,7 +122,7 @@ def test_rl_logs_every_rollout(stage: dict[str, object], tmp_path: Path) -> None
 def test_rl_stops_where_nothing_can_be_learned(stage: dict[str, object], tmp_path: Path) -> None:
     settings = rl_settings(steps=9, max_dead_steps=2, rewards=(RewardSettings(name="format"),))
     with pytest.raises(TrainingStoppedError, match=r"rl stopped at step 2: .* got the same reward"):
-        train_policy(settings, learned=None, **stage)  # type: ignore[arg-type]
+        train_policy(settings, reward=RewardSum(settings.rewards), **stage)  # type: ignore[arg-type]
     assert [row["rl/zero_variance_share"] for row in metrics(tmp_path / "out")] == [1.0, 1.0]
 
 

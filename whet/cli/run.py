@@ -28,7 +28,13 @@ def _run(loaded: LoadedRecipe, options: RunOptions, last: Stage | None) -> Path 
         try:
             from whet import pipeline
 
-            pipeline.run(loaded.recipe, folder, stages=loaded.recipe.stages(last), quiet=options.quiet)
+            pipeline.run(
+                loaded.recipe,
+                folder,
+                stages=loaded.recipe.stages(last),
+                quiet=options.quiet,
+                recipe_folder=loaded.folder,
+            )
         except KeyboardInterrupt:
             fail(f"interrupted; {_saved(folder.path)}; the same command goes on from there", 130)
     return path

@@ -26,9 +26,10 @@ def doctor() -> None:
 @app.command(usage="whet plan [RECIPE] [--SETTING VALUE ...]")
 def plan(*recipe: Settings, as_json: Json = False) -> None:
     """Rows, steps, and memory of a run before it is started; no weights are loaded."""
+    loaded = read_recipe(recipe, own=["--json"])
     from whet.verbs.plan import plan as plan_
 
-    print(plan_(read_recipe(recipe, own=["--json"]).recipe, as_json=as_json))
+    print(plan_(loaded.recipe, as_json=as_json))
 
 
 @app.command

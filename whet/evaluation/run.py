@@ -7,7 +7,7 @@ evaluation/
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from whet.evaluation.tasks import load_tasks
 from whet.evaluation.tasks.task import Task
 from whet.evaluation.verdicts import Verdict, verdicts_of
 from whet.models.load import load_model
-from whet.rewards.combine import load_reward
 from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
 from whet.tokens.template import Template
@@ -42,6 +41,7 @@ def evaluate_stages(
     models: Mapping[str, str | Path],
     settings: EvaluateSettings,
     *,
+    verifier: Callable[..., Any],
     data: DataSettings,
     template: TemplateSettings,
     seed: int,
@@ -59,7 +59,9 @@ def evaluate_stages(
     for stage, model in models.items():
         path = out / "items" / f"{stage}.jsonl"
         if not path.exists():
-            answered = _ask(stage, str(model), tasks, settings, template, seed=seed, device=device, progress=progress)
+            answered = _ask(
+                stage, str(model), tasks, settings, verifier, template, seed=seed, device=device, progress=progress
+            )
             write_json_lines(path, answered)
         items += read_json_lines(path)
     summary: dict[str, Any] = {}
@@ -81,6 +83,7 @@ def _ask(
     model: str,
     tasks: Sequence[Task],
     settings: EvaluateSettings,
+    verifier: Callable[..., Any],
     template: TemplateSettings,
     *,
     seed: int,
@@ -90,7 +93,6 @@ def _ask(
     """One greedy completion of every prompt, and `samples` random ones of the chosen prompts of each slice."""
     loaded = load_model(model, device=device)
     sampler = Sampler(loaded.model, Template(loaded.tokenizer, template))
-    verifier = load_reward(settings.reward)
     items: list[Item] = []
     chosen = {task.purpose: _sampled_prompts(task, settings) for task in tasks}
     total = sum(len(task.prompts) + settings.samples * len(chosen[task.purpose]) for task in tasks)

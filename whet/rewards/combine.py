@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from whet.core.recipe import RewardSettings
@@ -39,7 +40,8 @@ class RewardSum:
     """The weighted sum of a recipe's rewards. Parts that do not apply (None) are left out of the sum.
 
     When a part fails, the completion has no value: half a sum would be compared with whole ones. `learned` scores the
-    part `reward_model`; `max_completion_length` (tokens) reaches every function as a column of that name.
+    part `reward_model`; `max_completion_length` (tokens) reaches every function as a column of that name. Files are
+    looked for in `folder`, the recipe's, then in the current one.
     """
 
     def __init__(
@@ -48,11 +50,14 @@ class RewardSum:
         *,
         learned: Scorer | None = None,
         max_completion_length: int | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.rewards = rewards
         self.learned = learned
         self.max_completion_length = max_completion_length
-        self.functions = {reward.name: load_reward(reward.name) for reward in rewards if reward.name != REWARD_MODEL}
+        self.functions = {
+            reward.name: load_reward(reward.name, folder=folder) for reward in rewards if reward.name != REWARD_MODEL
+        }
         assert learned is not None or all(reward.name != REWARD_MODEL for reward in rewards)
 
     def __call__(self, rollouts: Sequence[Rollout]) -> list[Score]:

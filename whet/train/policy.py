@@ -24,7 +24,7 @@ from whet.core.seeds import seed_for
 from whet.data.manifest import open_for_training
 from whet.models.decoder import Decoder
 from whet.models.load import load_model, save_model
-from whet.rewards.combine import RewardSum, Scorer
+from whet.rewards.combine import RewardSum
 from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
 from whet.tokens.batches import FlatBatch, TokenGroup, flat_batch, micro_batches
@@ -173,7 +173,7 @@ def train_policy(
     model: str | Path,
     data_dir: Path,
     template: TemplateSettings,
-    learned: Scorer | None,
+    reward: RewardSum,
     seed: int,
     out: Path,
     device: torch.device,
@@ -190,13 +190,7 @@ def train_policy(
     )
     counts = write_dropped(out, dropped)
     require_examples("rl", len(prompts), counts, limit=settings.max_dropped_share)
-    trainer = PolicyTrainer(
-        settings,
-        policy.model,
-        reference.model,
-        words,
-        RewardSum(settings.rewards, learned=learned, max_completion_length=settings.max_completion_length),
-    )
+    trainer = PolicyTrainer(settings, policy.model, reference.model, words, reward)
     optimizer = adamw(policy.model, weight_decay=settings.weight_decay)
     checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit)
     log = MetricsLog(out / "metrics.jsonl")

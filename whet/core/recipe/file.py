@@ -51,10 +51,22 @@ _MOST_PROBLEMS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedRecipe:
-    """A valid recipe and where each value that is not a default came from: `{"sft.learning_rate": "demo.yaml:7"}`."""
+    """A valid recipe and where each value that is not a default came from: `{"sft.learning_rate": "demo.yaml:7"}`.
+
+    `file` is the recipe's file; relative names in it are looked for beside it first. None where there is none.
+    """
 
     recipe: Recipe
     origins: Mapping[str, str]
+    file: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        return None if self.file is None else self.file.parent
+
+    def where(self, key: str) -> str:
+        """What an error about a setting begins with: its file and line, its flag or variable, else the file."""
+        return _where(key, self.origins, "recipe" if self.file is None else self.file.name)
 
 
 def load_recipe(
@@ -84,7 +96,7 @@ def load_recipe(
         raise RecipeError(_lines(problems)) from error
     if problems:
         raise RecipeError(_lines(problems))
-    return LoadedRecipe(recipe=recipe, origins=origins)
+    return LoadedRecipe(recipe=recipe, origins=origins, file=path)
 
 
 def _lines(problems: Sequence[str]) -> list[str]:
