@@ -105,6 +105,35 @@ def test_an_infinite_reward_is_no_score() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("rewards", "centred"),
+    [
+        # float32 holds 1e8 to the nearest 8
+        ([1e8, 1e8 + 1, 1e8 + 3], [-4 / 3, -1 / 3, 5 / 3]),
+        ([-1e15, 1 - 1e15, 3 - 1e15], [-4 / 3, -1 / 3, 5 / 3]),
+        # the square of 1e300 is no float64; neither is the sum of three times 1.5e308
+        ([1e300, 2e300, 4e300], [-4e300 / 3, -1e300 / 3, 5e300 / 3]),
+        ([1.5e308, 1.5e308, 1.5e308, 0.5e308], [0.25e308, 0.25e308, 0.25e308, -0.75e308]),
+    ],
+)
+def test_large_rewards_keep_their_differences(rewards: list[float], centred: list[float]) -> None:
+    rewards_PG = tensor([rewards, [0.0] * len(rewards)], dtype=torch.float64)
+    expected = torch.tensor(centred, dtype=torch.float64)
+    assert_close(group_advantages(rewards_PG, scale="none")[0], expected, rtol=1e-12, atol=0)
+    # divided by the largest first, what is left is a plain Bessel deviation
+    unit = expected / expected.abs().max()
+    scaled = group_advantages(rewards_PG, scale="group", epsilon=0.0)
+    assert_close(scaled[0], unit / unit.square().sum().div(len(unit) - 1).sqrt(), rtol=1e-12, atol=0)
+    assert scaled[1].tolist() == [0.0] * len(rewards)
+
+
+def test_epsilon_keeps_its_size_beside_tiny_and_huge_rewards() -> None:
+    # 0 and 1e-4: deviation 1e-4 / sqrt 2, so 0.5e-4 / (0.70711e-4 + 1e-4) = 0.29289; beside 1e300 it is nothing
+    tiny, huge = tensor([[0.0, 1e-4]], dtype=torch.float64), tensor([[0.0, 1e300]], dtype=torch.float64)
+    assert float(group_advantages(tiny, scale="group")[0, 1]) == pytest.approx(0.29289, abs=1e-5)
+    assert float(group_advantages(huge, scale="group")[0, 1]) == pytest.approx(math.sqrt(0.5))
+
+
 def test_fewer_than_two_scored_teach_nothing_and_spoil_no_other_group() -> None:
     nan = math.nan
     found = advantages([[nan, 3.0, nan], [nan, nan, nan], [0.0, 0.0, 3.0]])

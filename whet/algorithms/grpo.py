@@ -35,20 +35,31 @@ def group_advantages(rewards_PG: Tensor, *, scale: Literal["group", "none"], eps
 
     NaN marks a completion that could not be scored: it is left out of mean and deviation and gets advantage 0, and so
     does an infinite reward, which no mean survives. A group in which all scored rewards are equal, or fewer than two
-    were scored, gets exactly 0 everywhere.
+    were scored, gets exactly 0 everywhere. Computed in float64, in which 1e8 and 1e8 + 1 differ, and returned in the
+    rewards' own type.
     """
     is_scored_PG = torch.isfinite(rewards_PG)
     count_P1 = is_scored_PG.sum(-1, keepdim=True)
-    filled_PG = torch.where(is_scored_PG, rewards_PG, 0.0)
-    mean_P1 = filled_PG.sum(-1, keepdim=True) / count_P1.clamp_min(1)
-    centred_PG = torch.where(is_scored_PG, rewards_PG - mean_P1, 0.0)
     low_P1 = torch.where(is_scored_PG, rewards_PG, torch.inf).amin(-1, keepdim=True)
     high_P1 = torch.where(is_scored_PG, rewards_PG, -torch.inf).amax(-1, keepdim=True)
     has_signal_P1 = (count_P1 >= 2) & (high_P1 > low_P1)
+    # From the lowest reward on, because differences of near numbers are exact and their mean is not.
+    unit_P1 = _unit(torch.maximum(low_P1.abs(), high_P1.abs()).double())
+    above_PG = torch.where(is_scored_PG, rewards_PG.double() / unit_P1 - low_P1.double() / unit_P1, 0.0)
+    mean_P1 = above_PG.sum(-1, keepdim=True) / count_P1.clamp_min(1)
+    centred_PG = torch.where(is_scored_PG, above_PG - mean_P1, 0.0)
     if scale == "group":
         deviation_P1 = (centred_PG.square().sum(-1, keepdim=True) / (count_P1 - 1).clamp_min(1)).sqrt()
-        centred_PG = centred_PG / (deviation_P1 + epsilon)
-    return torch.where(has_signal_P1, centred_PG, 0.0)
+        centred_PG = centred_PG / (deviation_P1 + epsilon / unit_P1)
+    else:
+        centred_PG = centred_PG * unit_P1
+    return torch.where(has_signal_P1, centred_PG, 0.0).to(rewards_PG.dtype)
+
+
+def _unit(largest: Tensor) -> Tensor:
+    """The power of two below each number, 1 for 0: divided by it exactly, 1e300 can be squared."""
+    mantissa, _ = torch.frexp(largest)
+    return torch.where(largest > 0, largest / (2 * mantissa), 1.0)
 
 
 def policy_ratio(logprobs_BT: Tensor, old_logprobs_BT: Tensor) -> Tensor:
