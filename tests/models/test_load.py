@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from whet.core.errors import ModelError
 from whet.models.decoder import Decoder
@@ -14,6 +14,8 @@ from whet.models.heads import reward_model_from
 from whet.models.load import load_model, load_reward_model, save_model
 from whet.models.tiny import TINY_FOLDER
 from whet.tokens.batches import TokenGroup, flat_batch
+
+TINY_WEIGHTS = TINY_FOLDER / "model.safetensors"
 
 
 @pytest.fixture
@@ -44,6 +46,35 @@ def test_what_is_saved_loads_as_it_was(tmp_path: Path) -> None:
     for (name, old), new in zip(loaded.model.named_parameters(), again.model.parameters(), strict=True):
         assert torch.equal(old, new), name
     assert not [file for file in (tmp_path / "m").iterdir() if file.suffix in (".bin", ".pt")]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_comes_back_in_the_type_that_it_came_in(tmp_path: Path, dtype: torch.dtype) -> None:
+    loaded = load_model("whet:tiny")
+    assert loaded.dtype == torch.float32
+    save_model(loaded.model, loaded.tokenizer, tmp_path / "half", dtype=dtype)
+    assert (tmp_path / "half" / "model.safetensors").stat().st_size < 0.51 * TINY_WEIGHTS.stat().st_size
+    assert json.loads((tmp_path / "half" / "config.json").read_text())["dtype"] == str(dtype).removeprefix("torch.")
+    again = load_model(str(tmp_path / "half"))
+    assert again.dtype == dtype
+    for (name, old), new in zip(loaded.model.named_parameters(), again.model.parameters(), strict=True):
+        assert old.dtype == new.dtype == torch.float32, name
+        assert torch.equal(old.to(dtype).float(), new), name
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "half")
+    assert next(theirs.parameters()).dtype == dtype
+    assert theirs.lm_head.weight.data_ptr() == theirs.model.embed_tokens.weight.data_ptr()
+
+
+def test_what_does_not_fit_the_type_stays_float32(tmp_path: Path) -> None:
+    # float16 ends at 65504
+    loaded = load_model("whet:tiny")
+    with torch.no_grad():
+        loaded.model.model.norm.weight[0] = 70_000.0
+    save_model(loaded.model, loaded.tokenizer, tmp_path / "m", dtype=torch.float16)
+    again = load_model(str(tmp_path / "m"))
+    assert again.dtype == torch.float32
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["dtype"] == "float32"
+    assert float(again.model.model.norm.weight[0].detach()) == 70_000.0
 
 
 def test_refusals(folder: Path, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """Models in: safetensors folders that `from_pretrained` reads, checked before anything is trained on them."""
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +8,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from whet.core.errors import ModelError
-from whet.core.files import file_sha256
 from whet.models.folder.found import EMBEDDED, resolve_model
+from whet.models.folder.weights import stored_dtype
 from whet.models.quietly import quietly
 from whet.models.save import save_model
 from whet.models.tokenizer import load_tokenizer
@@ -26,15 +24,17 @@ __all__ = [
     "save_model",
 ]
 
+_DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A model with the tokenizer it is tied to; `fingerprint` is a hash of its weight files, None for a hub id."""
+    """A float32 model with the tokenizer it is tied to; `dtype` is what its weights are stored in."""
 
     model: nn.Module
     tokenizer: PreTrainedTokenizerBase
     name: str
-    fingerprint: str | None
+    dtype: torch.dtype
 
     @property
     def context(self) -> int | None:
@@ -88,11 +88,5 @@ def _load(name: str, kind: Any, device: torch.device | str) -> LoadedModel:
             f"{model.get_input_embeddings().weight.shape[0]}; they do not belong together"
         )
     model.eval()
-    return LoadedModel(model=model.to(device), tokenizer=tokenizer, name=name, fingerprint=_fingerprint(Path(source)))
-
-
-def _fingerprint(folder: Path) -> str | None:
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    if not files:
-        return None
-    return hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()[:16]
+    dtype = _DTYPES.get(stored_dtype(name), torch.float32)
+    return LoadedModel(model=model.to(device), tokenizer=tokenizer, name=name, dtype=dtype)

@@ -1,0 +1,63 @@
+"""The weights behind a model's name as files: which they are, their digest, and the type of their numbers."""
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from whet.core.errors import ModelError
+from whet.core.files import file_sha256, read_json
+from whet.models.folder.found import resolve_model
+
+__all__ = ["stored_dtype", "weight_files", "weights_digest"]
+
+
+def weight_files(name: str) -> list[Path]:
+    """The safetensors files that `from_pretrained` reads, sorted; of a hub id the ones in the local cache."""
+    folder = _local_folder(name)
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    files = sorted(folder.glob("*.safetensors"))
+    if index.is_file():
+        files = [folder / file for file in sorted(set(read_json(index)["weight_map"].values()))]
+    if not files or not all(file.is_file() for file in files):
+        raise ModelError(f"model {name!r}: {folder} does not hold all of its safetensors files")
+    return files
+
+
+def weights_digest(name: str) -> str:
+    """SHA-256 of the weights as hex: of one file what `sha256sum` says, of several that of a list of theirs."""
+    digests = [(file_sha256(file), file.name) for file in weight_files(name)]
+    if len(digests) == 1:
+        return digests[0][0]
+    return hashlib.sha256("".join(f"{digest}  {file}\n" for digest, file in digests).encode()).hexdigest()
+
+
+def stored_dtype(name: str) -> str:
+    """The type that most of the stored numbers have, as safetensors spells it: `F32`, `BF16`, `F16`, ..."""
+    numbers: Counter[str] = Counter()
+    for file in weight_files(name):
+        for entry in _header(file).values():
+            start, end = entry["data_offsets"]
+            numbers[entry["dtype"]] += end - start
+    return numbers.most_common(1)[0][0]
+
+
+def _local_folder(name: str) -> Path:
+    source = resolve_model(name)
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(source, local_files_only=True))
+
+
+def _header(file: Path) -> dict[str, Any]:
+    """The entries of a safetensors file: 8 bytes of length, then JSON."""
+    with file.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        entries = dict(json.loads(stream.read(size)))
+    entries.pop("__metadata__", None)
+    return entries
