@@ -23,10 +23,10 @@ from whet.models.load import load_tokenizer
 from whet.rewards.combine import RewardSum
 from whet.tokens.template import Template
 from whet.train.examples import preference_examples, sft_groups
-from whet.train.policy import prompts_for_step, train_policy
+from whet.train.policy import train_policy
 from whet.train.reward_model import train_reward_model
 from whet.train.sft import train_sft
-from whet.train.supervised import require_examples, rows_of_step
+from whet.train.supervised import require_examples
 
 SIZES = {
     "ft_train": 12,
@@ -149,18 +149,13 @@ def test_pairs_of_a_ranking(make_prompt: Callable[..., Prompt]) -> None:
     template = Template(load_tokenizer("whet:tiny"), TemplateSettings())
     ranking = Ranking(prompt=make_prompt(), completions=("a", "b", "c"), ranks=(1, 0, 1))
     examples, _ = preference_examples([ranking], template, max_length=50)
-    assert examples[0].pairs == ((1, 0), (1, 2))
+    assert (examples[0].pairs, examples[0].pair_weight) == (((1, 0), (1, 2)), 0.5)
     comparison = Comparison(prompt=make_prompt(), chosen="a", rejected="b", margin=1.5)
     examples, _ = preference_examples([comparison], template, max_length=50)
     assert (examples[0].pairs, examples[0].margin) == (((0, 1),), 1.5)
 
 
-def test_each_epoch_sees_every_row_once_and_a_step_is_pure(make_prompt: Callable[..., Prompt]) -> None:
-    epochs = [
-        [row for step in range(3 * e, 3 * e + 3) for row in rows_of_step(step, examples=8, batch_size=3, seed=1)]
-        for e in (0, 1)
-    ]
-    assert [sorted(epoch) for epoch in epochs] == [list(range(8))] * 2
-    assert epochs[0] != epochs[1]
-    prompts = [make_prompt(str(n)) for n in range(4)]
-    assert len(prompts_for_step(prompts, step=0, count=9, seed=0)) == 4
+def test_a_step_that_wants_more_prompts_than_there_are_is_refused(stage: dict[str, object]) -> None:
+    settings = rl_settings(prompts_per_step=7)
+    with pytest.raises(TrainingStoppedError, match=r"has 6 prompts that can be used, but a step takes 7 .* to 6"):
+        train_policy(settings, reward=RewardSum(settings.rewards), **stage)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from whet.tokens.template import Template
 __all__ = [
     "Dropped",
     "PreferenceExample",
+    "count_reasons",
     "preference_examples",
     "sft_groups",
     "usable_prompts",
@@ -34,11 +35,31 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceExample:
-    """The completions of one prompt; `pairs` are indices `(better, worse)` into `group.completions`."""
+    """Completions of one prompt; `pairs` are indices `(better, worse)` into `group.completions`.
+
+    `pair_weight` is 1 / (pairs of the prompt), so that each prompt counts once (Ouyang et al. 2022, eq. 1).
+    """
 
     group: TokenGroup
     pairs: tuple[tuple[int, int], ...]
+    pair_weight: float
     margin: float = 0.0  # by how much the better one is better, where a comparison says so
+
+    def parts(self) -> list["PreferenceExample"]:
+        """Each pair as an example of its own, of the same weight, where all together are too long."""
+        return [
+            PreferenceExample(
+                group=TokenGroup(
+                    prompt_ids=self.group.prompt_ids,
+                    completions=(self.group.completions[better], self.group.completions[worse]),
+                    loss_masks=(self.group.loss_masks[better], self.group.loss_masks[worse]),
+                ),
+                pairs=((0, 1),),
+                pair_weight=self.pair_weight,
+                margin=self.margin,
+            )
+            for better, worse in self.pairs
+        ]
 
 
 def _dropped(prompt: Prompt, id_: str, reason: str, tokens: int) -> Dropped:
@@ -99,7 +120,7 @@ def preference_examples(
         else:
             masks = tuple((True,) * len(completion) for completion in completions)
             group = TokenGroup(prompt_ids=prompt_ids, completions=completions, loss_masks=masks)
-            examples.append(PreferenceExample(group=group, pairs=pairs, margin=margin))
+            examples.append(PreferenceExample(group=group, pairs=pairs, pair_weight=1 / len(pairs), margin=margin))
     return examples, dropped
 
 
@@ -126,6 +147,10 @@ def write_dropped(folder: Path, dropped: Sequence[Dropped]) -> dict[str, int]:
         for row in dropped
     ]
     write_json_lines(folder / "dropped.jsonl", rows)
+    return count_reasons(dropped)
+
+
+def count_reasons(dropped: Sequence[Dropped]) -> dict[str, int]:
     return dict(Counter(row.reason for row in dropped))
 
 

@@ -1,4 +1,7 @@
-"""A Bradley-Terry reward model: one scalar per completion, trained on which of two is better."""
+"""A Bradley-Terry reward model: one scalar per completion, trained on which of two is better.
+
+Legend: B completion, N pair.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +17,12 @@ from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.data.manifest import open_for_training
 from whet.models.decoder import Decoder
+from whet.models.folder.weights import weights_digest
 from whet.models.heads import reward_model_from
 from whet.models.load import load_model, save_model
 from whet.tokens.batches import FlatBatch, flat_batch, micro_batches
 from whet.tokens.template import Template
+from whet.train.checkpoint import Start
 from whet.train.examples import PreferenceExample, preference_examples, write_dropped
 from whet.train.supervised import require_examples, train_supervised
 
@@ -26,16 +31,24 @@ __all__ = ["RewardModelTask", "train_reward_model"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairBatch:
-    """Completions in one flat batch, and which of them are compared: indices into its (B,) rewards."""
+    """Completions in one flat batch, and which of them are compared: indices into its (B,) rewards.
+
+    The weights of a prompt's pairs add up to 1.
+    """
 
     flat: FlatBatch
-    better: Tensor
-    worse: Tensor
+    better_N: Tensor
+    worse_N: Tensor
+    weight_N: Tensor
     margin_N: Tensor
 
 
 class RewardModelTask:
-    """Every pair of a prompt's completions is one comparison; a prompt's pairs share one pass over its tokens."""
+    """Every pair of a prompt's completions is one comparison; a prompt's pairs share one pass over its tokens.
+
+    Each prompt counts once, however many pairs it has: the loss is the mean over prompts of the mean over their pairs
+    (Ouyang et al. 2022, arXiv:2203.02155, eq. 1).
+    """
 
     stage = "reward_model"
 
@@ -46,7 +59,7 @@ class RewardModelTask:
         self.train = train
         self.max_tokens = max_tokens
         self.center_coefficient = center_coefficient
-        self._margins: list[Tensor] = []
+        self._margins: list[tuple[Tensor, Tensor]] = []
 
     @property
     def examples(self) -> int:
@@ -54,40 +67,51 @@ class RewardModelTask:
 
     def micro_batches(self, rows: Sequence[int]) -> list[PairBatch]:
         self._margins = []
-        examples = [self.train[row] for row in rows]
-        by_group = {id(example.group): example for example in examples}
-        pieces = micro_batches([example.group for example in examples], max_tokens=self.max_tokens)
-        return [self._pairs([by_group[id(group)] for group in piece]) for piece in pieces]
+        examples = [part for row in rows for part in self._parts(self.train[row])]
+        # The two sides of a pair meet in its loss: they go through the model together, however long they are.
+        at_once = max(self.max_tokens, *(example.group.tokens for example in examples))
+        pieces = micro_batches([example.group for example in examples], max_tokens=at_once)
+        remaining = iter(examples)
+        return [self._pairs([next(remaining) for _ in piece]) for piece in pieces]
+
+    def _parts(self, example: PreferenceExample) -> list[PreferenceExample]:
+        return [example] if example.group.tokens <= self.max_tokens else example.parts()
 
     def _pairs(self, examples: Sequence[PreferenceExample]) -> PairBatch:
-        better, worse, margins, first = [], [], [], 0
+        better, worse, weights, margins, first = [], [], [], [], 0
         for example in examples:
             better += [first + a for a, _ in example.pairs]
             worse += [first + b for _, b in example.pairs]
+            weights += [example.pair_weight] * len(example.pairs)
             margins += [example.margin] * len(example.pairs)
             first += len(example.group.completions)
         device = self.decoder.device
         return PairBatch(
             flat=flat_batch([example.group for example in examples], device=device),
-            better=torch.tensor(better, device=device),
-            worse=torch.tensor(worse, device=device),
+            better_N=torch.tensor(better, device=device),
+            worse_N=torch.tensor(worse, device=device),
+            weight_N=torch.tensor(weights, device=device),
             margin_N=torch.tensor(margins, device=device),
         )
 
     def denominator(self, batches: Sequence[PairBatch]) -> float:
-        return float(sum(len(batch.better) for batch in batches))
+        """The step's prompts, which their weights add up to but for rounding."""
+        return float(round(sum(float(batch.weight_N.sum()) for batch in batches)))
 
     def losses(self, batch: PairBatch) -> Tensor:
         rewards_B = self.decoder.rewards(batch.flat)
-        chosen_N, rejected_N = rewards_B[batch.better], rewards_B[batch.worse]
-        self._margins.append((chosen_N - rejected_N).detach())
-        return bradley_terry_losses(
+        chosen_N, rejected_N = rewards_B[batch.better_N], rewards_B[batch.worse_N]
+        self._margins.append(((chosen_N - rejected_N).detach(), batch.weight_N))
+        losses_N = bradley_terry_losses(
             chosen_N, rejected_N, center_coefficient=self.center_coefficient, margin_N=batch.margin_N
         )
+        return losses_N * batch.weight_N
 
     def metrics(self) -> Mapping[str, float]:
-        margins_N = torch.cat(self._margins)
-        return {"train/accuracy": float((margins_N > 0).float().mean()), "train/margin": float(margins_N.mean())}
+        """The share of pairs in the right order and their mean distance, weighed as the loss is."""
+        margin_N, weight_N = (torch.cat(parts) for parts in zip(*self._margins, strict=True))
+        share_N = weight_N / weight_N.sum()
+        return {"train/accuracy": float(share_N[margin_N > 0].sum()), "train/margin": float(share_N @ margin_N)}
 
     def validate(self) -> float | None:
         """The eight purposes give the reward model no validation rows: its last weights are the ones it keeps."""
@@ -119,12 +143,16 @@ def train_reward_model(
         max_tokens=settings.max_tokens_per_micro_batch,
         center_coefficient=settings.center_rewards_coefficient,
     )
-    summary = train_supervised(task, judge, settings, seed=seed, out=out, progress=progress)
-    save_model(judge, loaded.tokenizer, out / "model")
+    start = Start(model=str(model), weights=weights_digest(str(model)))
+    summary = train_supervised(task, judge, settings, start=start, seed=seed, out=out, progress=progress)
+    save_model(judge, loaded.tokenizer, out / "model", dtype=loaded.dtype)
     return {
         "rows": len(train),
         "comparisons": sum(len(example.pairs) for example in train),
         "dropped": counts,
         "steps": summary.steps,
+        "best_step": summary.best.step,
         "skipped_steps": summary.skipped_steps,
+        "damaged_checkpoints": list(summary.best.skipped),
+        "start_weights": start.weights,
     }

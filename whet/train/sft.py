@@ -12,10 +12,12 @@ from whet.core.records import Conversation
 from whet.core.runlog import Progress
 from whet.data.manifest import open_for_training
 from whet.models.decoder import Decoder
+from whet.models.folder.weights import weights_digest
 from whet.models.load import load_model, save_model
 from whet.tokens.batches import FlatBatch, TokenGroup, flat_batch, micro_batches
 from whet.tokens.template import Template
-from whet.train.examples import Dropped, sft_groups, write_dropped, write_example
+from whet.train.checkpoint import Start
+from whet.train.examples import Dropped, count_reasons, sft_groups, write_dropped, write_example
 from whet.train.supervised import require_examples, train_supervised
 
 __all__ = ["SftTask", "train_sft"]
@@ -96,17 +98,21 @@ def train_sft(
     train, dropped = groups(open_for_training(data_dir, "ft_train"))
     validation, dropped_validation = groups(open_for_training(data_dir, "ft_validation"))
     counts = write_dropped(out, [*dropped, *dropped_validation])
+    require_examples("sft", len(train), count_reasons(dropped), limit=settings.max_dropped_share)
     require_examples("sft", len(train) + len(validation), counts, limit=settings.max_dropped_share)
     write_example(out, train[0], words)
     task = SftTask(Decoder(loaded.model), train, validation, max_tokens=settings.max_tokens_per_micro_batch)
-    summary = train_supervised(task, loaded.model, settings, seed=seed, out=out, progress=progress)
-    save_model(loaded.model, loaded.tokenizer, out / "model")
+    start = Start(model=str(model), weights=weights_digest(str(model)))
+    summary = train_supervised(task, loaded.model, settings, start=start, seed=seed, out=out, progress=progress)
+    save_model(loaded.model, loaded.tokenizer, out / "model", dtype=loaded.dtype)
     return {
         "rows": len(train),
         "validation_rows": len(validation),
         "dropped": counts,
         "steps": summary.steps,
-        "best_step": summary.best_step,
-        "best_validation_loss": summary.best_validation_loss,
+        "best_step": summary.best.step,
+        "best_validation_loss": summary.best.validation_loss,
         "skipped_steps": summary.skipped_steps,
+        "damaged_checkpoints": list(summary.best.skipped),
+        "start_weights": start.weights,
     }

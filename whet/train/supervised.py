@@ -10,16 +10,16 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from whet.core.errors import TrainingStoppedError
-from whet.core.order import rows_of_step
+from whet.core.order import rows_of_step, steps_per_pass
 from whet.core.recipe import RewardModelSettings, SftSettings
 from whet.core.runlog import MetricsLog, Progress
-from whet.train.checkpoint import Checkpoints
+from whet.train.checkpoint import Best, Checkpoints, Start
 from whet.train.step.guards import NonFiniteGuard, require_finite_weights
 from whet.train.step.optimizers import adamw
 from whet.train.step.schedule import learning_rate_at
-from whet.train.step.update import update
+from whet.train.step.update import step_stats, update
 
-__all__ = ["SupervisedSummary", "SupervisedTask", "require_examples", "rows_of_step", "train_supervised"]
+__all__ = ["SupervisedSummary", "SupervisedTask", "require_examples", "train_supervised"]
 
 
 class SupervisedTask(Protocol):
@@ -37,7 +37,7 @@ class SupervisedTask(Protocol):
         """The chosen examples, cut so that each piece fits into memory."""
 
     def denominator(self, batches: Sequence[Any]) -> float:
-        """What the step's summed loss is divided by: trained tokens, or comparisons."""
+        """What the step's summed loss is divided by: trained tokens, or prompts."""
 
     def losses(self, batch: Any) -> Tensor:
         """Loss values of one piece, zero where nothing is trained."""
@@ -51,20 +51,17 @@ class SupervisedTask(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisedSummary:
-    """How the stage ended; `best_validation_loss` is None when nothing was validated."""
+    """How the stage ended, and which weights it kept."""
 
     steps: int
-    best_step: int
-    best_validation_loss: float | None
     skipped_steps: int
+    best: Best
 
 
 @dataclass(slots=True, kw_only=True)
 class _Standing:
     """What a checkpoint must hold besides weights and optimizer."""
 
-    best_step: int = 0
-    best_validation_loss: float | None = None
     skipped_steps: int = 0
     skipped_in_a_row: int = 0
 
@@ -76,7 +73,7 @@ class _Training:
         self, task: SupervisedTask, model: nn.Module, settings: SftSettings | RewardModelSettings, *, seed: int
     ) -> None:
         self.task, self.model, self.settings, self.seed = task, model, settings, seed
-        self.per_epoch = math.ceil(task.examples / settings.batch_size)
+        self.per_epoch = steps_per_pass(task.examples, settings.batch_size)
         self.steps = int(min(settings.num_train_epochs * self.per_epoch, settings.max_steps or math.inf))
         self.eval_steps = settings.eval_steps if isinstance(settings, SftSettings) else self.steps
         self.optimizer = adamw(model, weight_decay=settings.weight_decay)
@@ -104,7 +101,7 @@ class _Training:
         )
         rows = rows_of_step(step, examples=self.task.examples, batch_size=settings.batch_size, seed=self.seed)
         batches = self.task.micro_batches(rows)
-        stats = update(
+        applied = update(
             self.model,
             self.optimizer,
             batches,
@@ -113,8 +110,9 @@ class _Training:
             learning_rate=rate,
             max_grad_norm=settings.max_grad_norm,
         )
+        stats = step_stats([applied])
         self.guard.watch(step + 1, stats)
-        self.standing.skipped_steps += not stats.is_applied
+        self.standing.skipped_steps += stats.skipped
         self.standing.skipped_in_a_row = self.guard.skipped_in_a_row
         return {
             "step": step + 1,
@@ -126,15 +124,12 @@ class _Training:
             "time/step_s": time.perf_counter() - began,
         }
 
-    def validate(self, step: int, line: dict[str, float | int | None]) -> bool:
-        """Add the validation loss to the line; whether these are the best weights so far."""
+    def validate(self, line: dict[str, float | int | None]) -> float | None:
+        """The validation loss of the weights as they are, which the line is told too."""
         loss = self.task.validate()
         if loss is not None:
             line["validation/loss"] = loss
-        is_best = _is_better(loss, self.standing.best_validation_loss)
-        if is_best:
-            self.standing.best_step, self.standing.best_validation_loss = step, loss
-        return is_best
+        return loss
 
 
 def train_supervised(
@@ -142,39 +137,33 @@ def train_supervised(
     model: nn.Module,
     settings: SftSettings | RewardModelSettings,
     *,
+    start: Start,
     seed: int,
     out: Path,
     progress: Progress,
 ) -> SupervisedSummary:
-    """Train to the end, from the last whole checkpoint in `out` if any; leave the best weights in the model."""
+    """Train to the end, from the last whole checkpoint in `out` if any; leave the best weights in the model.
+
+    The best are those of the lowest validation loss; without validation rows the newest.
+    """
     training = _Training(task, model, settings, seed=seed)
-    checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit)
-    log, start = MetricsLog(out / "metrics.jsonl"), training.restore(checkpoints, progress)
-    log.truncate_to(start)
-    with progress.bar(task.stage, total=training.steps, done=start) as bar:
-        for step in range(start, training.steps):
+    checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit, start=start)
+    log, done_before = MetricsLog(out / "metrics.jsonl"), training.restore(checkpoints, progress)
+    log.truncate_to(done_before)
+    with progress.bar(task.stage, total=training.steps, done=done_before) as bar:
+        for step in range(done_before, training.steps):
             line, done = training.update(step), step + 1
             is_last = done == training.steps
-            is_best = (is_last or done % training.eval_steps == 0) and training.validate(done, line)
+            loss = training.validate(line) if is_last or done % training.eval_steps == 0 else None
             log.write(line)
             bar.advance(line)
+            is_best = loss is not None and checkpoints.is_better(loss)
             if is_last or is_best or done % settings.save_steps == 0:
                 require_finite_weights(model, task.stage, done)
-                checkpoints.save(done, model, training.optimizer, asdict(training.standing), is_best=is_best)
-    checkpoints.load_best(model)
-    return SupervisedSummary(
-        steps=training.steps,
-        best_step=training.standing.best_step,
-        best_validation_loss=training.standing.best_validation_loss,
-        skipped_steps=training.standing.skipped_steps,
-    )
-
-
-def _is_better(loss: float | None, best: float | None) -> bool:
-    """Without validation rows the newest weights are the best known."""
-    if loss is None:
-        return True
-    return math.isfinite(loss) and (best is None or loss < best)
+                checkpoints.save(done, model, training.optimizer, asdict(training.standing), validation_loss=loss)
+    best = checkpoints.load_best(model)
+    progress.say(*(f"{task.stage}: passed over {problem}" for problem in best.skipped))
+    return SupervisedSummary(steps=training.steps, skipped_steps=training.standing.skipped_steps, best=best)
 
 
 def require_examples(stage: str, examples: int, dropped: Mapping[str, int], *, limit: float) -> None:

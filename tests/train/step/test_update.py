@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from whet.core.errors import TrainingStoppedError
-from whet.train.step.guards import DeadSignalGuard, NonFiniteGuard, require_finite_weights
+from whet.train.step.guards import DeadSignal, DeadSignalGuard, NonFiniteGuard, require_finite_weights
 from whet.train.step.optimizers import adamw
 from whet.train.step.schedule import learning_rate_at
-from whet.train.step.update import UpdateStats, update
+from whet.train.step.update import StepStats, UpdateStats, step_stats, update
 
 
 def trained(pieces: list[Tensor], *, denominator: float, steps: int = 3) -> tuple[nn.Linear, UpdateStats]:
@@ -70,21 +70,46 @@ def test_what_is_not_finite_changes_nothing(bad: float) -> None:
 
 def test_three_bad_steps_in_a_row_stop_the_run() -> None:
     guard = NonFiniteGuard("sft")
-    bad = UpdateStats(loss=math.nan, grad_norm=1.0, is_applied=False)
-    good = UpdateStats(loss=1.0, grad_norm=1.0, is_applied=True)
+    bad = StepStats(loss=math.nan, grad_norm=1.0, skipped=1)
+    good = StepStats(loss=1.0, grad_norm=1.0, skipped=0)
     for step, stats in enumerate([bad, bad, good, bad, bad], 1):
         guard.watch(step, stats)
     with pytest.raises(TrainingStoppedError, match="sft stopped at step 6: the loss was not finite in 3 steps"):
         guard.watch(6, bad)
 
 
-def test_no_signal_stops_the_run_and_says_which_kind() -> None:
+def test_a_bad_gradient_is_called_that() -> None:
+    guard = NonFiniteGuard("rl", limit=1)
+    with pytest.raises(TrainingStoppedError, match="rl stopped at step 4: the gradient was not finite in 1 steps"):
+        guard.watch(4, StepStats(loss=2.0, grad_norm=math.inf, skipped=1))
+
+
+def test_a_step_of_several_updates_is_their_mean_and_none_hides_behind_the_last() -> None:
+    # losses 1 and 4, norms 3 and 5: means 2.5 and 4
+    one = UpdateStats(loss=1.0, grad_norm=3.0, is_applied=True)
+    other = UpdateStats(loss=4.0, grad_norm=5.0, is_applied=True)
+    assert step_stats([one, other]) == StepStats(loss=2.5, grad_norm=4.0, skipped=0)
+    bad = UpdateStats(loss=math.inf, grad_norm=1.0, is_applied=False)
+    worse = UpdateStats(loss=-math.inf, grad_norm=math.nan, is_applied=False)
+    found = step_stats([worse, bad, one])
+    assert (math.isfinite(found.loss), math.isfinite(found.grad_norm), found.skipped) == (False, False, 2)
+
+
+@pytest.mark.parametrize(
+    ("dead", "words"),
+    [
+        ("unscorable", "no completion could be scored"),
+        ("equal", "all completions of every prompt got the same reward"),
+        ("cut_off", "no token was trained: .* cut off at rl.max_completion_length"),
+    ],
+)
+def test_no_signal_stops_the_run_and_says_which_kind(dead: DeadSignal, words: str) -> None:
     guard = DeadSignalGuard(limit=2)
-    guard.watch(1, zero_variance_share=1.0, unscorable_share=0.0)
-    guard.watch(2, zero_variance_share=0.9, unscorable_share=0.0)
-    guard.watch(3, zero_variance_share=1.0, unscorable_share=1.0)
-    with pytest.raises(TrainingStoppedError, match="no completion could be scored"):
-        guard.watch(4, zero_variance_share=1.0, unscorable_share=1.0)
+    guard.watch(1, dead)
+    guard.watch(2, None)
+    guard.watch(3, "equal")
+    with pytest.raises(TrainingStoppedError, match=f"rl stopped at step 4: .* 2 steps in a row; .* {words}"):
+        guard.watch(4, dead)
 
 
 def test_weights_that_are_not_finite_are_never_saved() -> None:

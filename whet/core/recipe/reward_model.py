@@ -16,7 +16,9 @@ class RewardModelSettings(OptimizerSettings):
     learning_rate: Annotated[float, Field(gt=0, le=1, description="peak learning rate of AdamW")] = 1e-4
     num_train_epochs: Annotated[int, Field(ge=1, description="passes over rm_train")] = 1
     max_steps: Annotated[Count | None, Field(description="stop after this many steps, whatever the epochs")] = None
-    batch_size: Annotated[Count, Field(description="comparisons in one optimizer step")] = 16
+    batch_size: Annotated[
+        Count, Field(description="prompts in one optimizer step, each with all pairs of its completions")
+    ] = 16
     max_length: Annotated[
         Count, Field(description="tokens of prompt and completion; longer rows are dropped, listed and counted")
     ] = 1024

@@ -1,21 +1,21 @@
-"""One optimizer step. The only file that calls backward, clips, or steps."""
+"""One update of the weights. The only file that calls backward, clips, or steps."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["UpdateStats", "update"]
+__all__ = ["StepStats", "UpdateStats", "step_stats", "update"]
 
 MicroBatch = TypeVar("MicroBatch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateStats:
-    """What one step did: the loss before it and the global gradient norm before clipping.
+    """What one update did: the loss before it and the global gradient norm before clipping.
 
     `is_applied` is False when either was not finite: then weights and optimizer state are as they were.
     """
@@ -23,6 +23,24 @@ class UpdateStats:
     loss: float
     grad_norm: float
     is_applied: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStats:
+    """The updates of one step: means over all of them, not finite where one was not; how many were skipped for that."""
+
+    loss: float
+    grad_norm: float
+    skipped: int
+
+
+def step_stats(updates: Sequence[UpdateStats]) -> StepStats:
+    """At least one update."""
+    return StepStats(
+        loss=sum(stats.loss for stats in updates) / len(updates),
+        grad_norm=sum(stats.grad_norm for stats in updates) / len(updates),
+        skipped=sum(not stats.is_applied for stats in updates),
+    )
 
 
 def update(
