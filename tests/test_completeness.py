@@ -48,6 +48,7 @@ def folder_files(folder: str) -> set[str]:
 
 def test_each_table_names_every_file_of_its_folder() -> None:
     """What is added as a file must also stand in its table, and the table is where one looks for it."""
+    from whet.algorithms import FAMILY
     from whet.data.alike.views import VIEWS
     from whet.data.layouts import LAYOUTS
     from whet.data.readers import READERS
@@ -61,6 +62,7 @@ def test_each_table_names_every_file_of_its_folder() -> None:
         plain = (getattr(function, "func", function) for function in functions)
         return {function.__module__.rpartition(".")[2] for function in plain}
 
+    assert files_of(FAMILY.values()) == folder_files("algorithms") - {"algorithm", "kl", "masked", "sft"}
     assert files_of(PICTURES.values()) == folder_files("report/pictures") - {"figure", "lines"}
     assert files_of(REWARDS.values()) == folder_files("rewards/verifiers")
     assert files_of(VIEWS.values()) == folder_files("data/alike/views") - {"found"}

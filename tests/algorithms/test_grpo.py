@@ -7,13 +7,14 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from family import REWARDS, Rows, check_against_plain, clip_loss, deviation, make_step, mean, options, rows_of, scored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, tensor
 from torch.testing import assert_close
 
 from whet.algorithms import ALGORITHMS, TokenLosses
-from whet.algorithms.grpo import Grpo, clipped_surrogate, group_advantages, policy_ratio, token_weights
+from whet.algorithms.grpo import Grpo, group_advantages, token_weights
 from whet.core.recipe import RlSettings
 
 LOSS_TYPES = ("dapo", "grpo", "dr_grpo")
@@ -61,7 +62,9 @@ def make_batch(*, dtype: torch.dtype = torch.float32) -> Batch:
     )
 
 
-def advantages(rewards: list[list[float]], scale: Literal["group", "none"] = "group", epsilon: float = 0.0) -> Tensor:
+def advantages(
+    rewards: list[list[float]], scale: Literal["batch", "group", "none"] = "group", epsilon: float = 0.0
+) -> Tensor:
     return group_advantages(tensor(rewards), scale=scale, epsilon=epsilon)
 
 
@@ -78,14 +81,20 @@ def test_without_scaling_by_hand() -> None:
     assert_close(advantages([[8.5, 6.8, 4.2, 2.5]], "none"), tensor([[3.0, 1.3, -1.3, -3.0]]), atol=1e-5, rtol=0)
 
 
+def test_scaled_by_the_step_by_hand() -> None:
+    # scored: 3 1 0 0, mean 1, squares 4 + 0 + 1 + 1, / 3 = 2, root 1.41421; centred +1 -1 and 0 0
+    found = advantages([[3.0, 1.0, math.nan], [0.0, 0.0, math.inf]], "batch")
+    assert_close(found, tensor([[0.70711, -0.70711, 0.0], [0.0] * 3]), atol=1e-5, rtol=0)
+
+
 def test_epsilon_by_hand() -> None:
     # rewards 0 and 1: mean 0.5, deviation sqrt(0.5 / 1) = 0.7071; 0.5 / (0.7071 + 0.2929) = 0.5
     assert_close(advantages([[0.0, 1.0]], epsilon=1 - math.sqrt(0.5)), tensor([[-0.5, 0.5]]), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("scale", ["group", "none"])
+@pytest.mark.parametrize("scale", ["batch", "group", "none"])
 @pytest.mark.parametrize("reward", [0.0, 0.1, 1.0, 1.1, 1e8, -1e-9])
-def test_uniform_rewards_teach_exactly_nothing(reward: float, scale: Literal["group", "none"]) -> None:
+def test_uniform_rewards_teach_exactly_nothing(reward: float, scale: Literal["batch", "group", "none"]) -> None:
     # 0.1 is not a sum of powers of two: mean and reward may differ in the last bit, and 1e-9 / 1e-9 would be 1
     assert advantages([[reward] * 7], scale).tolist() == [[0.0] * 7]
 
@@ -127,6 +136,14 @@ def test_large_rewards_keep_their_differences(rewards: list[float], centred: lis
     assert scaled[1].tolist() == [0.0] * len(rewards)
 
 
+def test_a_step_of_small_and_huge_rewards_is_scaled_by_the_huge() -> None:
+    # all six: mean 1e300 / 6, squares (25/36 + 5/36) 1e600 = 5/6, / 5 = 1/6, root 0.408248; (0.5, -0.5) / that
+    rewards_PG = tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1e300]], dtype=torch.float64)
+    found = group_advantages(rewards_PG, scale="batch")
+    assert_close(found[1], tensor([-1.0, -1.0, 2.0]).double() / 3 / 0.40824829, atol=1e-7, rtol=0)
+    assert_close(found[0] * 1e300, tensor([-1.0, 2.0, -1.0]).double() / 3 / 0.40824829, atol=1e-7, rtol=0)
+
+
 def test_epsilon_keeps_its_size_beside_tiny_and_huge_rewards() -> None:
     # 0 and 1e-4: deviation 1e-4 / sqrt 2, so 0.5e-4 / (0.70711e-4 + 1e-4) = 0.29289; beside 1e300 it is nothing
     tiny, huge = tensor([[0.0, 1e-4]], dtype=torch.float64), tensor([[0.0, 1e300]], dtype=torch.float64)
@@ -161,30 +178,6 @@ def test_against_numpy_in_float64() -> None:
     expected = (array - array.mean(1, keepdims=True)) / (array.std(1, keepdims=True, ddof=1) + 1e-4)
     found = group_advantages(rewards_PG, scale="group")
     assert_close(found, torch.from_numpy(expected).float(), atol=1e-5, rtol=0)
-
-
-def test_clip_by_hand() -> None:
-    # bounds 0.8 and 1.3. A = 2: ratio 1.5 counts as 1.3 (-2.6), ratio 0.5 as it is (-1.0).
-    # A = -1: ratio 1.5 counts as it is (+1.5), ratio 0.5 as 0.8 (+0.8).
-    losses_BT, is_clipped_BT = clipped_surrogate(
-        tensor([[1.5, 0.5], [1.5, 0.5]]).log(), torch.zeros(2, 2), tensor([2.0, -1.0]), epsilon=0.2, epsilon_high=0.3
-    )
-    assert_close(losses_BT, tensor([[-2.6, -1.0], [1.5, 0.8]]))
-    assert is_clipped_BT.tolist() == [[True, False], [False, True]]
-
-
-def test_no_gradient_where_the_clip_is_in_force() -> None:
-    # d(-ratio A) / d logprob = -ratio A: -0.5 x 2 and -1.5 x -1; none at the two clipped places
-    logprobs_BT = tensor([[1.5, 0.5], [1.5, 0.5]]).log().requires_grad_()
-    losses_BT, _ = clipped_surrogate(logprobs_BT, torch.zeros(2, 2), tensor([2.0, -1.0]), epsilon=0.2, epsilon_high=0.3)
-    losses_BT.sum().backward()
-    assert_close(logprobs_BT.grad, tensor([[0.0, -1.0], [1.5, 0.0]]))
-
-
-def test_ratio_by_hand_and_bounded() -> None:
-    # 0.6 / 0.4 = 1.5; e^500 would be infinite
-    assert_close(policy_ratio(tensor([[0.6]]).log(), tensor([[0.4]]).log()), tensor([[1.5]]))
-    assert_close(policy_ratio(tensor([[0.0]]), tensor([[-500.0]])), tensor([[math.exp(20)]]))
 
 
 def test_weights_by_hand() -> None:
@@ -327,6 +320,34 @@ def test_arguments_are_left_as_they_were() -> None:
     batch.losses(Grpo(make_settings(beta=0.1)))
     for part, copy in zip((batch.logprobs_BT, batch.old_BT, batch.reference_BT), before, strict=True):
         assert torch.equal(part.detach(), copy)
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("beta", [0.0, 0.04])
+def test_credit_and_losses_are_the_papers(loss_type: str, scale: str, beta: float) -> None:
+    step = make_step(beta=beta)
+    reference = rows_of(step.reference_logprobs_BT, step.mask_BT)
+    of_the_step = deviation(scored(REWARDS.flatten().tolist())) + 1e-4
+    advantages = []
+    for rewards in REWARDS.tolist():
+        known = scored(rewards)
+        divisor = {"group": deviation(known) + 1e-4, "batch": of_the_step, "none": 1.0}[scale]
+        advantages += [(reward - mean(known)) / divisor if math.isfinite(reward) else 0.0 for reward in rewards]
+
+    def plain(now: Rows, constant: Rows, old: Rows) -> float:
+        total, tokens = 0.0, sum(map(len, now))
+        for i, row in enumerate(now):
+            divisor = {"dapo": tokens, "grpo": 12 * max(len(row), 1), "dr_grpo": 12 * 8}[loss_type]
+            for t, logprob in enumerate(row):
+                gap = reference[i][t] - logprob
+                loss = clip_loss(logprob - old[i][t], advantages[i], 0.8, 1.3) + beta * (math.exp(gap) - 1 - gap)
+                total += loss / divisor
+        return total
+
+    settings = options(loss_type=loss_type, scale_rewards=scale, beta=beta, epsilon_high=0.3)
+    losses = check_against_plain(Grpo(settings), step, plain)
+    assert losses.is_clipped_BT.any()
 
 
 def test_the_table_has_it() -> None:

@@ -3,83 +3,49 @@
 Legend: P prompt, G completion of the same prompt, B = P x G, T completion token.
 """
 
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from whet.algorithms.algorithm import TokenLosses
 from whet.algorithms.kl import k3
+from whet.algorithms.parts.groups import centred
+from whet.algorithms.parts.policy_gradient import PolicyGradient, PolicySettings
+from whet.algorithms.parts.ratio import clipped_surrogate, completion_lengths, policy_ratio
 
-__all__ = ["Grpo", "clipped_surrogate", "group_advantages", "policy_ratio", "token_weights"]
+__all__ = ["Grpo", "GrpoSettings", "group_advantages", "token_weights"]
 
 LossType = Literal["dapo", "grpo", "dr_grpo"]
+Scale = Literal["batch", "group", "none"]
 
 
-class GrpoSettings(Protocol):
-    """The settings that GRPO reads; `RlSettings` of the recipe has them."""
+class GrpoSettings(PolicySettings, Protocol):
+    """The settings that GRPO reads."""
 
-    scale_rewards: Literal["group", "none"]
-    loss_type: LossType
-    epsilon: float
-    epsilon_high: float | None
-    beta: float
+    scale_rewards: Scale | None
+    loss_type: LossType | None
     max_completion_length: int
 
 
-def group_advantages(rewards_PG: Tensor, *, scale: Literal["group", "none"], epsilon: float = 1e-4) -> Tensor:
-    """Reward minus the group's mean, divided by its standard deviation (n - 1) plus `epsilon` when `scale` is "group".
+def group_advantages(rewards_PG: Tensor, *, scale: Scale, epsilon: float = 1e-4) -> Tensor:
+    """Reward minus the group's mean, divided by the standard deviation (n - 1) plus `epsilon` of what `scale` names.
 
-    (P, G) from (P, G). DeepSeekMath, section 4.1.2 (the paper names neither the estimator nor an epsilon; these are
-    TRL's); "none" is Dr. GRPO's.
+    (P, G) from (P, G). "group": DeepSeekMath, section 4.1.2 (the paper names neither estimator nor epsilon; these are
+    TRL's). "batch": of all scored rewards of the step (Liu et al. 2025, arXiv:2508.08221). "none": Dr. GRPO's.
 
     NaN marks a completion that could not be scored: it is left out of mean and deviation and gets advantage 0, and so
     does an infinite reward, which no mean survives. A group in which all scored rewards are equal, or fewer than two
     were scored, gets exactly 0 everywhere. Computed in float64, in which 1e8 and 1e8 + 1 differ, and returned in the
     rewards' own type.
     """
-    is_scored_PG = torch.isfinite(rewards_PG)
-    count_P1 = is_scored_PG.sum(-1, keepdim=True)
-    low_P1 = torch.where(is_scored_PG, rewards_PG, torch.inf).amin(-1, keepdim=True)
-    high_P1 = torch.where(is_scored_PG, rewards_PG, -torch.inf).amax(-1, keepdim=True)
-    has_signal_P1 = (count_P1 >= 2) & (high_P1 > low_P1)
-    # From the lowest reward on, because differences of near numbers are exact and their mean is not.
-    unit_P1 = _unit(torch.maximum(low_P1.abs(), high_P1.abs()).double())
-    above_PG = torch.where(is_scored_PG, rewards_PG.double() / unit_P1 - low_P1.double() / unit_P1, 0.0)
-    mean_P1 = above_PG.sum(-1, keepdim=True) / count_P1.clamp_min(1)
-    centred_PG = torch.where(is_scored_PG, above_PG - mean_P1, 0.0)
-    if scale == "group":
-        deviation_P1 = (centred_PG.square().sum(-1, keepdim=True) / (count_P1 - 1).clamp_min(1)).sqrt()
-        centred_PG = centred_PG / (deviation_P1 + epsilon / unit_P1)
-    else:
-        centred_PG = centred_PG * unit_P1
-    return torch.where(has_signal_P1, centred_PG, 0.0).to(rewards_PG.dtype)
-
-
-def _unit(largest: Tensor) -> Tensor:
-    """The power of two below each number, 1 for 0: divided by it exactly, 1e300 can be squared."""
-    mantissa, _ = torch.frexp(largest)
-    return torch.where(largest > 0, largest / (2 * mantissa), 1.0)
-
-
-def policy_ratio(logprobs_BT: Tensor, old_logprobs_BT: Tensor) -> Tensor:
-    """pi(token) / pi_old(token), (B, T); the log-ratio is bounded at 20 either way before it is exponentiated."""
-    return (logprobs_BT - old_logprobs_BT).clamp(-20.0, 20.0).exp()
-
-
-def clipped_surrogate(
-    logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_B: Tensor, *, epsilon: float, epsilon_high: float
-) -> tuple[Tensor, Tensor]:
-    """-min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon_high) A) per token, and where the clip was in force.
-
-    PPO's objective (Schulman et al. 2017, arXiv:1707.06347, eq. 7) with DAPO's two bounds (eq. 10). Where the clip is
-    in force the gradient is zero: above the upper bound of a good completion, below the lower bound of a bad one.
-    """
-    ratio_BT = policy_ratio(logprobs_BT, old_logprobs_BT)
-    advantages_B1 = advantages_B[:, None]
-    plain_BT = ratio_BT * advantages_B1
-    clipped_BT = ratio_BT.clamp(1 - epsilon, 1 + epsilon_high) * advantages_B1
-    return -torch.minimum(plain_BT, clipped_BT), clipped_BT < plain_BT
+    group = centred(rewards_PG)
+    if scale == "none":
+        return (group.values * group.unit).to(rewards_PG.dtype)
+    compared = group if scale == "group" else centred(rewards_PG.reshape(1, -1))
+    advantages_PG = group.values * (group.unit / compared.unit) / (compared.deviation() + epsilon / compared.unit)
+    return torch.where(group.has_signal, advantages_PG, 0.0).to(rewards_PG.dtype)  # not 0 / 0
 
 
 def token_weights(mask_BT: Tensor, *, loss_type: LossType, max_completion_length: int) -> Tensor:
@@ -90,27 +56,56 @@ def token_weights(mask_BT: Tensor, *, loss_type: LossType, max_completion_length
     """
     weights_BT = mask_BT.float()
     if loss_type == "grpo":
-        return weights_BT / mask_BT.sum(-1, keepdim=True).clamp_min(1)
+        return weights_BT / completion_lengths(mask_BT)
     return weights_BT / max_completion_length if loss_type == "dr_grpo" else weights_BT
 
 
-class Grpo:
-    """Group advantages, clipped ratio, optional KL term `beta` * k3."""
+_ADVANTAGE_RULES: Mapping[Scale, str] = {
+    "group": "r - mean of the group, divided by its deviation (n - 1) + 1e-4",
+    "batch": "r - mean of the group, divided by the step's deviation (n - 1) + 1e-4",
+    "none": "r - mean of the group",
+}
+_DENOMINATOR_RULES: Mapping[LossType, str] = {
+    "dapo": "trained tokens",
+    "grpo": "tokens of the completion, then completions",
+    "dr_grpo": "max_completion_length, then completions",
+}
 
-    def __init__(self, settings: GrpoSettings) -> None:
-        self.settings = settings
+
+class Grpo(PolicyGradient):
+    """Group advantages, clipped ratio of each token, optional KL term `beta` * k3 in the loss."""
+
+    settings: GrpoSettings
+    default_scale: ClassVar[Scale] = "group"
+    default_loss_type: ClassVar[LossType] = "dapo"  # as TRL; the paper's own is "grpo"
+
+    @property
+    def scale(self) -> Scale:
+        return self.settings.scale_rewards or self.default_scale
+
+    @property
+    def loss_type(self) -> LossType:
+        return self.settings.loss_type or self.default_loss_type
 
     def advantages(self, rewards_PG: Tensor) -> Tensor:
-        return group_advantages(rewards_PG, scale=self.settings.scale_rewards)
+        return group_advantages(rewards_PG, scale=self.scale)
 
     def token_weights(self, mask_BT: Tensor) -> Tensor:
         return token_weights(
-            mask_BT, loss_type=self.settings.loss_type, max_completion_length=self.settings.max_completion_length
+            mask_BT, loss_type=self.loss_type, max_completion_length=self.settings.max_completion_length
         )
 
     def denominator(self, mask_BT: Tensor) -> float:
         """All trained tokens for dapo; completions for grpo and dr_grpo, those without a trained token too."""
-        return float(mask_BT.sum()) if self.settings.loss_type == "dapo" else float(mask_BT.shape[0])
+        return float(mask_BT.sum()) if self.loss_type == "dapo" else float(mask_BT.shape[0])
+
+    @property
+    def advantage_rule(self) -> str:
+        return _ADVANTAGE_RULES[self.scale]
+
+    @property
+    def denominator_rule(self) -> str:
+        return _DENOMINATOR_RULES[self.loss_type]
 
     def token_losses(
         self,
@@ -120,23 +115,18 @@ class Grpo:
         advantages_B: Tensor,
         mask_BT: Tensor,
     ) -> TokenLosses:
-        settings = self.settings
         # Masked before any arithmetic: what stands at an untrained place may be -inf, and 0 x NaN is NaN in a gradient.
         logprobs_BT = torch.where(mask_BT, logprobs_BT, 0.0)
         old_logprobs_BT = torch.where(mask_BT, old_logprobs_BT, 0.0)
-        losses_BT, is_clipped_BT = clipped_surrogate(
-            logprobs_BT,
-            old_logprobs_BT,
-            advantages_B,
-            epsilon=settings.epsilon,
-            epsilon_high=settings.epsilon if settings.epsilon_high is None else settings.epsilon_high,
-        )
+        ratio_BT = policy_ratio(logprobs_BT, old_logprobs_BT)
+        low, high = self.clip
+        losses_BT, is_clipped_BT = clipped_surrogate(ratio_BT, advantages_B[:, None], low=low, high=high)
         kl_BT = k3(logprobs_BT, torch.where(mask_BT, reference_logprobs_BT, 0.0))
-        if settings.beta:
-            losses_BT = losses_BT + settings.beta * kl_BT
+        if self.settings.beta:
+            losses_BT = losses_BT + self.settings.beta * kl_BT
         return TokenLosses(
             losses_BT=losses_BT * self.token_weights(mask_BT),
-            ratio_BT=torch.where(mask_BT, policy_ratio(logprobs_BT.detach(), old_logprobs_BT), 0.0),
+            ratio_BT=torch.where(mask_BT, ratio_BT.detach(), 0.0),
             is_clipped_BT=is_clipped_BT,
             kl_BT=kl_BT.detach(),
         )

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from whet.algorithms.bradley_terry import bradley_terry_losses
+from whet.algorithms.preferences.bradley_terry import bradley_terry_losses
 from whet.core.recipe import RewardModelSettings, TemplateSettings
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for

@@ -5,7 +5,7 @@ import torch
 from torch import tensor
 from torch.testing import assert_close
 
-from whet.algorithms.bradley_terry import bradley_terry_losses, pair_accuracy
+from whet.algorithms.preferences.bradley_terry import bradley_terry_losses, pair_accuracy
 
 
 def losses_of(chosen: list[float], rejected: list[float], **options: float) -> list[float]:
