@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from whet.core.digests import hash_ahead, present_digests
 from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe, Stage
 from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
+from whet.core.stage_record import refuse_changes
 from whet.data.contamination.seen import require_readable
 from whet.data.manifest import manifest_hash
 from whet.data.prepare import prepare
 from whet.data.proof.summary import example_line
 from whet.evaluation.run import evaluate_stages
+from whet.preflight.reads import Reads, reads_of, start_of
 from whet.report.page import write_report
 from whet.rewards.combine import REWARD_MODEL, RewardSum, load_reward
 from whet.rewards.learned import LearnedReward
@@ -50,16 +53,32 @@ def run(
     wanted = stages or recipe.stages()
     if recipe.evaluate is not None and "evaluation" in wanted and folder.stage_complete("evaluation") is None:
         require_readable(recipe.evaluate.contamination, recipe.data)
-    _load_rewards(recipe, [stage for stage in wanted if folder.stage_complete(stage) is None], recipe_folder)
+    todo = [stage for stage in wanted if folder.stage_complete(stage) is None]
+    _load_rewards(recipe, todo, recipe_folder)
+    reads = {stage: reads_of(stage, recipe, recipe_folder) for stage in wanted}
+    _refuse_changes(folder, reads)
     road = _Road(recipe, folder, progress, recipe_folder)
     for stage in wanted:
-        if folder.stage_complete(stage) is not None:
+        if stage not in todo:
             progress.say(f"{stage}: complete, not done again")
             continue
-        began = time.perf_counter()
+        began, record = time.perf_counter(), folder.record(stage)
+        if reads[stage].inside:
+            record.begin(reads[stage].inside, present_digests(reads[stage].outside))
         summary = road.steps[stage]()
         if stage != "report":  # the report is made from the folder each time
-            folder.mark_complete(stage, {**summary, "seconds": round(time.perf_counter() - began, 3)})
+            record.finish({**summary, "seconds": round(time.perf_counter() - began, 3)})
+
+
+def _refuse_changes(folder: RunFolder, reads: Mapping[Stage, Reads]) -> None:
+    """No stage stands on files that are others than those which the stages that are done read and wrote."""
+    done = [record for stage in reads if (record := folder.record(stage)).complete() is not None]
+    hash_ahead(path for record in done for path in record.files())
+    hash_ahead(path for read in reads.values() for path in read.outside.values())
+    problems: dict[str, str] = {}
+    for record in done:
+        problems = record.problems(present_digests(reads[record.stage].outside)) | problems
+    refuse_changes(problems)
 
 
 def _load_rewards(recipe: Recipe, stages: Sequence[Stage], recipe_folder: Path | None) -> None:
@@ -103,10 +122,10 @@ class _Road:
     def data_dir(self) -> Path:
         return self.folder.path / "data"
 
-    def start_of(self, stage: str) -> str | Path:
+    def start_of(self, stage: Stage) -> str | Path:
         """The weights a stage starts from: `sft`'s when there are any, else the base model's."""
-        wants_sft = stage != "sft" and self.recipe.sft is not None
-        return self.folder.path / "sft" / "model" if wants_sft else self.recipe.model
+        before = start_of(stage, self.recipe)
+        return self.recipe.model if before is None else self.folder.path / before / "model"
 
     def prepare(self) -> dict[str, Any]:
         manifest = prepare(self.recipe.data, seed=self.recipe.seed, out=self.folder.folder("data"))
@@ -128,8 +147,8 @@ class _Road:
     def reward_model(self) -> dict[str, Any]:
         settings = self.recipe.reward_model
         assert settings is not None
-        start = self.recipe.model if settings.start_from == "base" else self.start_of("reward_model")
-        return train_reward_model(settings, model=start, **self._training("reward_model")) | self._provenance()
+        summary = train_reward_model(settings, model=self.start_of("reward_model"), **self._training("reward_model"))
+        return summary | self._provenance()
 
     def reinforce(self) -> dict[str, Any]:
         settings = self.recipe.rl

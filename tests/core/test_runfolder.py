@@ -43,7 +43,7 @@ def test_one_run_per_folder_and_death_lets_go(tmp_path: Path) -> None:
 def test_another_recipe_is_refused_by_what_differs(tmp_path: Path) -> None:
     RunFolder(tmp_path / "r", Recipe(seed=0)).close()
     with RunFolder(tmp_path / "r", Recipe(seed=1)) as folder:  # nothing was done yet: a mended recipe may take over
-        folder.mark_complete("data", {})
+        folder.record("data").finish({})
     with pytest.raises(RunFolderError) as caught:
         RunFolder(tmp_path / "r", Recipe(seed=2, sft=SftSettings()))
     lines = str(caught.value).splitlines()
@@ -103,8 +103,8 @@ def test_killed_at_any_moment_of_its_first_second_the_same_command_goes_on(tmp_p
 def test_the_folder_holds_no_path_and_no_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "canary-secret")
     with RunFolder(tmp_path / "r", Recipe()) as folder:
-        folder.mark_complete("data", {"rows": 3})
-        assert folder.stage_complete("data") == {"rows": 3}
+        folder.record("data").finish({"rows": 3})
+        assert folder.stage_complete("data") == {"rows": 3, "inputs": {}, "outputs": {}}
         assert folder.stage_complete("sft") is None
     text = "".join(path.read_text() for path in (tmp_path / "r").rglob("*") if path.is_file())
     assert "canary-secret" not in text
@@ -113,7 +113,7 @@ def test_the_folder_holds_no_path_and_no_variable(tmp_path: Path, monkeypatch: p
 
 def test_a_damaged_folder_is_refused_by_name(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "r", Recipe()) as folder:
-        folder.mark_complete("data", {})
+        folder.record("data").finish({})
     (tmp_path / "r" / "resolved.yaml").write_text("seed: [")
     with pytest.raises(RunFolderError, match=r"r/resolved\.yaml: damaged or edited \(resolved\.yaml:1: not valid YAML"):
         RunFolder(tmp_path / "r", Recipe())

@@ -13,7 +13,7 @@ import cyclopts
 
 from whet.cli import contamination, data, look, run, start  # noqa: F401  (they add their verbs to the app)
 from whet.cli.app import app, fail
-from whet.core.errors import RecipeError, TrainingStoppedError, WhetError
+from whet.core.errors import RecipeError, RunFolderError, TrainingStoppedError, WhetError
 from whet.core.runlog import printable
 
 __all__ = ["app", "main"]
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(str(error), 1)
     except RecipeError as error:
         fail(str(error), 2)
+    except RunFolderError as error:
+        fail("\n".join(printable(line, limit=_LONGEST_LINE) for line in str(error).split("\n")), 2)
     except WhetError as error:
         fail(printable(str(error), limit=_LONGEST_LINE).replace("\n", "\\n"), 2)
     except cyclopts.CycloptsError as error:

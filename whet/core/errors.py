@@ -21,6 +21,7 @@ __all__ = [
     "TrainingStoppedError",
     "WhetError",
     "did_you_mean",
+    "first_line",
 ]
 
 
@@ -50,6 +51,11 @@ class RunFolderError(WhetError, OSError):
 
 class TrainingStoppedError(WhetError, ArithmeticError):
     """The run was stopped because it could not learn; names the step and the reason. What was saved stays saved."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, its type's name when it says nothing: a cause inside another line."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def did_you_mean(given: str, known: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -21,10 +21,12 @@ __all__ = [
     "is_leftover",
     "read_json",
     "read_json_lines",
+    "read_sealed",
     "sweep_leftovers",
     "write_bytes",
     "write_json",
     "write_json_lines",
+    "write_sealed",
     "write_text",
 ]
 
@@ -148,6 +150,23 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: no such file") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({error}); it was damaged or edited after it was written") from error
+
+
+def write_sealed(path: Path, record: Mapping[str, Any]) -> None:
+    """`write_json` with a last key `seal`, the SHA-256 of all that the others hold."""
+    write_json(path, {**record, "seal": _seal(record)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` took; `DataError` when it is not, value for value, what was written."""
+    record = read_json(path)
+    if not isinstance(record, dict) or record.pop("seal", None) != _seal(record):
+        raise DataError(f"{path}: its seal is broken; it was damaged or edited after it was written")
+    return record
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def read_json_lines(path: Path) -> Iterator[Any]:

@@ -19,10 +19,11 @@ from typing import Any
 import yaml
 
 from whet.core.errors import RecipeError, RunFolderError
-from whet.core.files import is_leftover, read_json, sweep_leftovers, write_json, write_text
+from whet.core.files import is_leftover, sweep_leftovers, write_json, write_text
 from whet.core.recipe import Recipe, Stage
 from whet.core.recipe.text import read_value, read_yaml
 from whet.core.runlog import printable
+from whet.core.stage_record import StageRecord
 
 __all__ = ["RunFolder", "environment", "flatten", "resolved_yaml"]
 
@@ -74,14 +75,13 @@ class RunFolder:
         path.mkdir(exist_ok=True)
         return path
 
+    def record(self, stage: Stage) -> StageRecord:
+        """What the stage read and wrote."""
+        return StageRecord(self.path, stage)
+
     def stage_complete(self, stage: Stage) -> dict[str, Any] | None:
         """What the stage left when it was done, None while it is not."""
-        path = self.path / stage / "complete.json"
-        return dict(read_json(path)) if path.exists() else None
-
-    def mark_complete(self, stage: Stage, summary: Mapping[str, Any]) -> None:
-        """From here on `whet run` skips the stage."""
-        write_json(self.folder(stage) / "complete.json", dict(summary))
+        return self.record(stage).complete()
 
     def _make(self) -> None:
         """The folder itself; one that holds other things than a run's first files is left as it is, without a lock."""

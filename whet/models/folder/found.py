@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from whet.core.errors import ModelError
+from whet.core.errors import ModelError, first_line
+from whet.models.folder.files import ENDINGS
 
-__all__ = ["EMBEDDED", "resolve_model"]
+__all__ = ["EMBEDDED", "fetched_folder", "local_folder", "resolve_model"]
 
 EMBEDDED: Mapping[str, Path] = {"whet:tiny": Path(__file__).parents[1] / "tiny_weights"}
+_READ_OF_A_HUB = [f"*{ending}" for ending in ENDINGS]
+# Other forms of the same weights, and what lies in folders: templates there are `.jinja`.
+_NOT_OF_A_HUB = ["consolidated*", *(f"*/*{ending}" for ending in ENDINGS if ending != ".jinja")]
 
 
 def resolve_model(name: str) -> str:
@@ -37,3 +41,37 @@ def _checked_folder(path: Path) -> str:
     if not any((path / name).is_file() for name in names):
         raise ModelError(f"{path}: no tokenizer ({', '.join(names)}); copy the tokenizer files of this model into it")
     return str(path)
+
+
+def local_folder(name: str) -> Path | None:
+    """The folder that a name stands for; of a hub id its newest snapshot in the cache, None when there is none."""
+    source = resolve_model(name)
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return _snapshot(source, local_files_only=True)
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+
+
+def fetched_folder(name: str) -> Path:
+    """The folder that a name stands for; what the hub has of it and `from_pretrained` reads is fetched first."""
+    source = resolve_model(name)
+    if Path(source).is_dir():
+        return Path(source)
+    try:
+        return _snapshot(source, local_files_only=False)
+    except Exception as error:  # the hub's own errors, the network's, the disk's
+        raise ModelError(f"model {name!r} cannot be fetched from the hub ({first_line(error)})") from error
+
+
+def _snapshot(hub_id: str, *, local_files_only: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(
+            hub_id, local_files_only=local_files_only, allow_patterns=_READ_OF_A_HUB, ignore_patterns=_NOT_OF_A_HUB
+        )
+    )
