@@ -1,14 +1,17 @@
 """Shared fixtures: small random models of several architectures, real data where it lies beside the checkout."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
 
 from whet.cli import main
 from whet.core.records import Message, Origin, Prompt
+from whet.models.tiny import TINY_FOLDER
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = {
@@ -53,6 +56,21 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real data sets do not lie beside this checkout")
     return SHARED
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache as its library lays it out, without a hub: the model `owner/name` in one snapshot, `aaa...`."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repository = tmp_path / "hub" / "models--owner--name"
+    for name in ("blobs", "refs", f"snapshots/{'a' * 40}"):
+        (repository / name).mkdir(parents=True)
+    (repository / "refs" / "main").write_text("a" * 40)
+    for place, file in enumerate(TINY_FOLDER.iterdir()):
+        shutil.copy(file, repository / "blobs" / str(place))
+        (repository / "snapshots" / ("a" * 40) / file.name).symlink_to(Path("..", "..", "blobs", str(place)))
+    return repository
 
 
 @pytest.fixture

@@ -136,6 +136,19 @@ def test_an_unfinished_stage_goes_on_only_from_what_it_began_with(
     shutil.rmtree(base)  # a stage that is done needs it no more
 
 
+def test_a_model_of_the_hub_is_a_folder_like_any_other(least_recipe: Path, tmp_path: Path, hub_cache: Path) -> None:
+    """Its newest snapshot is what counts: one that came since is not the model that the run began with."""
+    own = tmp_path / "own"
+    whet.sft(least_recipe, run=own, quiet=True, model="owner/name")
+    done = json.loads((own / "sft" / "complete.json").read_text())
+    assert done["inputs"]["model:model.safetensors"] == file_sha256(TINY_FOLDER / "model.safetensors")
+    newer = Path(shutil.copytree(hub_cache / "snapshots" / ("a" * 40), hub_cache / "snapshots" / ("b" * 40)))
+    (newer / "config.json").write_text((newer / "config.json").read_text() + "\n")
+    (hub_cache / "refs" / "main").write_text("b" * 40)
+    with pytest.raises(RunFolderError, match=r"^config\.json, of the base model is not the one that sft was made from"):
+        whet.sft(least_recipe, run=own, quiet=True, model="owner/name")
+
+
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[Path]]]:
     """Stage -> the files that it opens for reading, watched from inside."""

@@ -25,7 +25,8 @@ from whet.data.manifest import manifest_hash
 from whet.data.prepare import prepare
 from whet.data.proof.summary import example_line
 from whet.evaluation.run import evaluate_stages
-from whet.preflight.reads import Reads, reads_of, start_of
+from whet.models.folder.found import fetched_folder, resolve_model
+from whet.preflight.reads import Reads, reads_base, reads_of, start_of
 from whet.report.page import write_report
 from whet.rewards.combine import REWARD_MODEL, RewardSum, load_reward
 from whet.rewards.learned import LearnedReward
@@ -53,14 +54,17 @@ def run(
     wanted = stages or recipe.stages()
     if recipe.evaluate is not None and "evaluation" in wanted and folder.stage_complete("evaluation") is None:
         require_readable(recipe.evaluate.contamination, recipe.data)
-    todo = [stage for stage in wanted if folder.stage_complete(stage) is None]
+    done = {stage: complete for stage in wanted if (complete := folder.stage_complete(stage)) is not None}
+    todo = [stage for stage in wanted if stage not in done]
     _load_rewards(recipe, todo, recipe_folder)
+    base = _base_model(recipe, todo)
     reads = {stage: reads_of(stage, recipe, recipe_folder) for stage in wanted}
     _refuse_changes(folder, reads)
-    road = _Road(recipe, folder, progress, recipe_folder)
+    road = _Road(recipe, folder, progress, recipe_folder, base)
     for stage in wanted:
-        if stage not in todo:
-            progress.say(f"{stage}: complete, not done again")
+        if stage in done:
+            unknown = "" if "outputs" in done[stage] else "; an older whet did it, its files are not checked"
+            progress.say(f"{stage}: complete, not done again{unknown}")
             continue
         began, record = time.perf_counter(), folder.record(stage)
         if reads[stage].inside:
@@ -68,6 +72,13 @@ def run(
         summary = road.steps[stage]()
         if stage != "report":  # the report is made from the folder each time
             record.finish({**summary, "seconds": round(time.perf_counter() - began, 3)})
+
+
+def _base_model(recipe: Recipe, stages: Sequence[Stage]) -> str:
+    """The base model's name; one of the hub that these stages read is fetched, and then is a folder like any other."""
+    if not any(reads_base(stage, recipe) for stage in stages) or Path(resolve_model(recipe.model)).is_dir():
+        return recipe.model
+    return str(fetched_folder(recipe.model))
 
 
 def _refuse_changes(folder: RunFolder, reads: Mapping[Stage, Reads]) -> None:
@@ -103,8 +114,11 @@ def _repeatable(recipe: Recipe) -> None:
 class _Road:
     """The stages as functions without arguments, joined by the folders that they read and write."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, progress: Progress, recipe_folder: Path | None) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: RunFolder, progress: Progress, recipe_folder: Path | None, base: str
+    ) -> None:
         self.recipe = recipe
+        self.base = base
         self.folder = folder
         self.progress = progress
         self.recipe_folder = recipe_folder
@@ -125,7 +139,7 @@ class _Road:
     def start_of(self, stage: Stage) -> str | Path:
         """The weights a stage starts from: `sft`'s when there are any, else the base model's."""
         before = start_of(stage, self.recipe)
-        return self.recipe.model if before is None else self.folder.path / before / "model"
+        return self.base if before is None else self.folder.path / before / "model"
 
     def prepare(self) -> dict[str, Any]:
         manifest = prepare(self.recipe.data, seed=self.recipe.seed, out=self.folder.folder("data"))
@@ -169,7 +183,7 @@ class _Road:
     def evaluate(self) -> dict[str, Any]:
         settings = self.recipe.evaluate
         assert settings is not None
-        models: dict[str, str | Path] = {"base": self.recipe.model}
+        models: dict[str, str | Path] = {"base": self.base}
         models |= {
             stage: self.folder.path / stage / "model"
             for stage in ("sft", "rl")

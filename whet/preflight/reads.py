@@ -10,7 +10,7 @@ from whet.models.folder.files import model_files
 from whet.models.folder.found import local_folder
 from whet.rewards.load import REWARD_MODEL, reward_file
 
-__all__ = ["Reads", "reads_of", "start_of"]
+__all__ = ["Reads", "reads_base", "reads_of", "start_of"]
 
 _PURPOSES: Mapping[Stage, tuple[str, ...]] = {
     "sft": ("ft_train", "ft_validation"),
@@ -18,6 +18,7 @@ _PURPOSES: Mapping[Stage, tuple[str, ...]] = {
     "rl": ("rl_train",),
     "evaluation": ("ft_test", "rl_test", "final", "rm_test"),
 }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
@@ -47,11 +48,16 @@ def reads_of(stage: Stage, recipe: Recipe, folder: Path | None) -> Reads:
         return Reads()
     models = _models_of(stage, recipe)
     data = ("data/manifest.json", *(f"data/{purpose}.parquet" for purpose in _PURPOSES[stage]))
-    base = _base_model(recipe.model) if None in models else {}
+    base = _base_model(recipe.model) if reads_base(stage, recipe) else {}
     return Reads(
         inside=(*data, *(f"{model}/model/" for model in models if model is not None)),
         outside=base | _reward_files(_rewards_of(stage, recipe), folder),
     )
+
+
+def reads_base(stage: Stage, recipe: Recipe) -> bool:
+    """Whether the stage loads the base model."""
+    return stage in _PURPOSES and None in _models_of(stage, recipe)
 
 
 def _models_of(stage: Stage, recipe: Recipe) -> list[Stage | None]:

@@ -5,7 +5,8 @@ from pathlib import Path
 __all__ = ["ENDINGS", "model_files"]
 
 ENDINGS = (".json", ".safetensors", ".model", ".txt", ".jinja", ".tiktoken")
-_FOR_PEOPLE = ("license", "notice", "readme", "use_policy")
+# What people read, and the same weights in another form.
+_UNREAD = ("license", "notice", "readme", "use_policy", "consolidated")
 _TEMPLATES = "additional_chat_templates"
 
 
@@ -15,5 +16,5 @@ def model_files(folder: Path) -> dict[str, Path]:
     return {
         path.relative_to(folder).as_posix(): path
         for path in sorted(found)
-        if path.suffix in ENDINGS and not path.name.lower().startswith(_FOR_PEOPLE)
+        if path.suffix in ENDINGS and not path.name.lower().startswith(_UNREAD)
     }
