@@ -53,7 +53,6 @@ def test_each_table_names_every_file_of_its_folder() -> None:
     from whet.data.layouts import LAYOUTS
     from whet.data.readers import READERS
     from whet.evaluation.tasks import TASKS
-    from whet.models.architectures import ARCHITECTURES
     from whet.report.pictures import PICTURES
     from whet.rewards import REWARDS
     from whet.train.step.optimizers import OPTIMIZERS
@@ -70,7 +69,6 @@ def test_each_table_names_every_file_of_its_folder() -> None:
     layouts = folder_files("data/layouts") - {"fields", "layout", "recognise"}
     assert files_of(layout.read for layout in LAYOUTS) == layouts
     assert files_of(TASKS.values()) == folder_files("evaluation/tasks") - {"task"}
-    assert files_of(ARCHITECTURES.values()) == folder_files("models/architectures")
     assert files_of(OPTIMIZERS.values()) == {"optimizers"}
 
 

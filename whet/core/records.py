@@ -174,7 +174,8 @@ class Rollout:
     """One sampled completion, with everything needed to sample it again alone.
 
     `logprobs` are the sampler's own, one per completion token (nats, at its temperature); the last token is the stop
-    token when `finish` is `"stop"`, and `"length"` means it was cut at the limit. `text` is without special tokens.
+    token when `finish` is `"stop"`, and `"length"` means it was cut at the limit. With `"no_room"` nothing was sampled,
+    because the prompt is as long as the model's context. `text` is without special tokens.
     """
 
     prompt: Prompt
@@ -183,7 +184,7 @@ class Rollout:
     completion_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     text: str
-    finish: Literal["stop", "length"]
+    finish: Literal["stop", "length", "no_room"]
 
     @property
     def is_truncated(self) -> bool:

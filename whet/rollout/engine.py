@@ -1,31 +1,32 @@
-"""Batched decoding: a prompt prefilled once for its group, a cache that never grows by copying, rows that leave.
+"""Batched decoding: a prompt prefilled once for its group, finished rows leave and waiting ones enter at once.
 
-Legend: P prompt, G completion of the same prompt, R row being decoded, H key/value head, L cache place, D head size,
-V vocabulary.
+Legend: R row being decoded, V vocabulary, T completion token, C channel.
 """
 
-import inspect
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from whet.core.records import Prompt, Rollout
+from whet.models.attention import attending
 from whet.models.decoder import Decoder
 from whet.models.load import context_of
 from whet.models.products import linear
+from whet.models.segments import plan_attention
+from whet.rollout.cache import KeyCache, Prefill
+from whet.rollout.own_steps import OwnSteps
 from whet.rollout.sampling import SamplingSettings, choose_tokens, uniforms
-from whet.tokens.batches import TokenGroup, flat_batch
+from whet.tokens.batches import Segment
 from whet.tokens.template import Template
 
 __all__ = ["Sampler"]
 
-# Finished rows are removed from the batch in steps of this many: every new batch size costs set-up time.
-_LEAVE_TOGETHER = 8
+# Rows leave and enter together, when this share of the places would be free: each change of the batch moves its cache.
+_CHANGE_SHARE = 1 / 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,10 +34,9 @@ class _Row:
     """One completion being written."""
 
     index: int
-    prompt_ids: tuple[int, ...]
     limit: int  # tokens it may have: the setting's, or what the model's context leaves
-    ids: list[int]
-    logprobs: list[float]
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
     has_stopped: bool = False
 
     @property
@@ -44,11 +44,19 @@ class _Row:
         return self.has_stopped or len(self.ids) >= self.limit
 
 
+@dataclass(slots=True, kw_only=True)
+class _Group:
+    """A prompt's rows, which enter together."""
+
+    prompt_ids: tuple[int, ...]
+    rows: list[_Row]
+
+
 class Sampler:
     """Completions of prompts under one model. `decode_rows` bounds how many are decoded at once."""
 
-    def __init__(self, model: nn.Module, template: Template, *, decode_rows: int = 128) -> None:
-        self.decoder = Decoder(model)
+    def __init__(self, model: nn.Module | Decoder, template: Template, *, decode_rows: int = 128) -> None:
+        self.decoder = model if isinstance(model, Decoder) else Decoder(model, trains=False)
         self.template = template
         self.decode_rows = decode_rows
 
@@ -64,41 +72,37 @@ class Sampler:
     ) -> list[Rollout]:
         """`samples` rollouts of each prompt, prompt-major (P x G), drawn with one seed per rollout.
 
-        A completion ends with a stop token, at `max_completion_length`, or where the model's context ends. `tick` is
-        called with the number of completions that a batch has finished.
+        A completion ends with a stop token, at `max_completion_length`, or where the model's context ends; a prompt
+        that leaves no room there gets empty ones. `tick` is called with how many completions have finished since.
         """
         assert len(seeds) == len(prompts) * samples
-        prompt_ids = [self.template.prompt_ids(prompt) for prompt in prompts]
-        rows = [
-            _Row(index=p * samples + g, prompt_ids=ids, limit=self._room(ids, settings), ids=[], logprobs=[])
-            for p, ids in enumerate(prompt_ids)
-            for g in range(samples)
+        groups = []
+        for p, ids in enumerate(self.template.prompt_ids(prompt) for prompt in prompts):
+            limit = self._room(ids, settings)
+            rows = [_Row(index=p * samples + g, limit=limit) for g in range(samples)]
+            groups.append(_Group(prompt_ids=ids, rows=rows))
+        draws = _Draws(seeds, settings, self.decoder.device)
+        decode = self._decode_flat if self.decoder.kind == "flat" else self._decode_by_length
+        decode([group for group in groups if group.rows[0].limit], settings, draws, tick or (lambda done: None))
+        return [
+            self._rollout(prompt, group.prompt_ids, row, samples)
+            for prompt, group in zip(prompts, groups, strict=True)
+            for row in group.rows
         ]
-        noise = np.stack([uniforms(seed, settings.max_completion_length) for seed in seeds]) if seeds else None
-        together = max(samples, self.decode_rows // samples * samples)
-        for start in range(0, len(rows), together):
-            chunk = rows[start : start + together]
-            assert noise is not None
-            decode = self._decode_flat if self.decoder.kind == "flat" else self._decode_with_model
-            decode(chunk, samples, settings, torch.from_numpy(noise[start : start + together]).to(self.decoder.device))
-            if tick:
-                tick(len(chunk))
-        return [self._rollout(prompts[row.index // samples], row, samples) for row in rows]
 
     def _room(self, prompt_ids: tuple[int, ...], settings: SamplingSettings) -> int:
         context = context_of(self.decoder.model) or len(prompt_ids) + settings.max_completion_length
-        assert len(prompt_ids) < context, "a prompt as long as the model's context leaves no room for a completion"
-        return min(settings.max_completion_length, context - len(prompt_ids))
+        return max(0, min(settings.max_completion_length, context - len(prompt_ids)))
 
-    def _rollout(self, prompt: Prompt, row: _Row, samples: int) -> Rollout:
+    def _rollout(self, prompt: Prompt, prompt_ids: tuple[int, ...], row: _Row, samples: int) -> Rollout:
         return Rollout(
             prompt=prompt,
             sample=row.index % samples,
-            prompt_ids=row.prompt_ids,
+            prompt_ids=prompt_ids,
             completion_ids=tuple(row.ids),
             logprobs=tuple(row.logprobs),
             text=self.template.decode(row.ids),
-            finish="stop" if row.has_stopped else "length",
+            finish="stop" if row.has_stopped else "length" if row.limit else "no_room",
         )
 
     def _take(self, rows: Sequence[_Row], token_R: Tensor, logprob_R: Tensor) -> None:
@@ -108,129 +112,106 @@ class Sampler:
                 row.logprobs.append(logprob)
                 row.has_stopped = token in self.template.stop_ids
 
-    def _decode_flat(self, rows: Sequence[_Row], samples: int, settings: SamplingSettings, noise_RT: Tensor) -> None:
-        cache, hidden_PC = self._prefill([row.prompt_ids for row in rows[::samples]], settings.max_completion_length)
-        group_R = torch.arange(len(rows), device=noise_RT.device) // samples
-        cache.keep(group_R)
-        hidden_RC = hidden_PC[group_R]
-        rows = list(rows)
-        for t in range(settings.max_completion_length):
-            token_R, logprob_R = choose_tokens(self._logits(hidden_RC), noise_RT[:, t], settings)
+    def _decode_flat(
+        self, groups: Sequence[_Group], settings: SamplingSettings, draws: "_Draws", tick: Callable[[int], None]
+    ) -> None:
+        """All rows through one cache: as many at once as there are places, in the order of the groups."""
+        waiting = deque(groups)
+        cache = KeyCache(shares=len(groups[0].rows) > 1 if groups else False, device=self.decoder.device)
+        rows: list[_Row] = []
+        hidden_RC = torch.empty(0, device=self.decoder.device)
+        while rows or waiting:
+            if waiting and self._may_enter(len(rows), len(waiting[0].rows)):
+                entered, hidden = self._enter(waiting, cache, room=self.decode_rows - len(rows))
+                hidden_RC = torch.cat([hidden_RC, hidden]) if rows else hidden
+                rows += entered
+            token_R, logprob_R = choose_tokens(self._logits(hidden_RC), draws.of(rows), settings)
             self._take(rows, token_R, logprob_R)
-            finished = sum(row.is_done for row in rows)
-            if finished == len(rows):
-                return
-            if finished >= min(_LEAVE_TOGETHER, max(1, len(rows) // 2)):
-                kept_R = torch.tensor([r for r, row in enumerate(rows) if not row.is_done], device=token_R.device)
-                cache.keep(kept_R)
-                token_R, noise_RT = token_R[kept_R], noise_RT[kept_R]
-                rows = [row for row in rows if not row.is_done]
+            kept = [r for r, row in enumerate(rows) if not row.is_done]
+            if not kept or len(rows) - len(kept) >= max(1, _CHANGE_SHARE * len(rows)):
+                tick(len(rows) - len(kept))
+                rows = [rows[r] for r in kept]
+                if not rows:
+                    cache = KeyCache(shares=cache.shares, device=cache.device)
+                    continue
+                cache.keep(kept)
+                token_R = token_R[torch.tensor(kept, device=token_R.device)]
             hidden_RC = self._step(token_R, cache)
 
-    def _logits(self, hidden_RC: Tensor) -> Tensor:
-        return linear(self.decoder.model.get_output_embeddings(), hidden_RC)
+    def _may_enter(self, live: int, group: int) -> bool:
+        free = self.decode_rows - live
+        return live == 0 or (free >= group and free >= _CHANGE_SHARE * self.decode_rows)
 
-    def _prefill(self, prompts: Sequence[tuple[int, ...]], room: int) -> "tuple[_Cache, Tensor]":
-        """The cache of the prompts and the hidden state of each one's last token, (P, C)."""
-        decoder = self.decoder
-        # A prompt followed by one token that nothing asks about: the flat batch is made for prompts with completions.
-        groups = [TokenGroup(prompt_ids=ids, completions=((ids[-1],),), loss_masks=((True,),)) for ids in prompts]
-        batch = flat_batch(groups, device=decoder.device)
-        kept: list[tuple[Tensor, Tensor]] = []
-        hidden_PC = decoder.hidden(batch, batch.asked_A, keep=kept)
-        is_prompt_S = torch.ones(len(batch.segments.key_index_SK), dtype=torch.bool, device=decoder.device)
-        is_prompt_S[batch.segment_B] = False
-        longest = max(map(len, prompts))
-        index_PL = batch.segments.key_index_SK[is_prompt_S, :longest]
-        length_P = torch.tensor([len(ids) for ids in prompts], device=decoder.device)
-        cache = _Cache(length_P, [(k[index_PL], v[index_PL]) for k, v in kept], longest + room)
-        return cache, hidden_PC
+    def _enter(self, waiting: deque[_Group], cache: KeyCache, *, room: int) -> tuple[list[_Row], Tensor]:
+        """Prefill as many waiting groups as there is room for, at least one; their rows and hidden states (R, C)."""
+        groups = [waiting.popleft()]
+        each = len(groups[0].rows)
+        while waiting and (len(groups) + 1) * each <= room:
+            groups.append(waiting.popleft())
+        lengths = [len(group.prompt_ids) for group in groups]
+        at = np.cumsum([0, *lengths]).tolist()
+        device, decoder = self.decoder.device, self.decoder
+        segments = [Segment(at=start, length=length) for start, length in zip(at, lengths, strict=False)]
+        prefill = Prefill(plan_attention(segments, layers=decoder.layers, device=device))
+        tokens_N = torch.tensor([id_ for group in groups for id_ in group.prompt_ids], device=device)
+        positions_N = torch.cat([torch.arange(length, device=device) for length in lengths])
+        with attending(decoder.model, prefill):
+            hidden_NC = decoder.base(
+                input_ids=tokens_N[None], position_ids=positions_N[None], use_cache=False
+            ).last_hidden_state[0]
+        cache.enter(prefill, list(zip(at, lengths, strict=False)), each)
+        last_P = torch.tensor(at[1:], device=device) - 1
+        return [row for group in groups for row in group.rows], hidden_NC[last_P.repeat_interleave(each)]
 
-    def _step(self, token_R: Tensor, cache: "_Cache") -> Tensor:
+    def _step(self, token_R: Tensor, cache: KeyCache) -> Tensor:
         """Append one token to every row; the hidden state that predicts the next, (R, C)."""
-        decoder = self.decoder
-        x_RC, cos_RD, sin_RD = decoder.embed(token_R, cache.length_R)
-        mask_RL = cache.advance()
-        for layer, (k_RHLD, v_RHLD) in zip(decoder.layers, cache.layers, strict=True):
-            normed_RC = layer.norm_attention(x_RC)
-            k_RHD, v_RHD = layer.keys_values(normed_RC, cos_RD, sin_RD)
-            cache.put(k_RHLD, k_RHD)
-            cache.put(v_RHLD, v_RHD)
-            # Grouped heads are the query places of their key head, so keys need no copies.
-            q_RHQD = layer.queries(normed_RC, cos_RD, sin_RD).unflatten(1, (k_RHD.shape[1], -1))
-            longest = mask_RL.shape[-1]
-            attended = F.scaled_dot_product_attention(
-                q_RHQD,
-                k_RHLD[:, :, :longest],
-                v_RHLD[:, :, :longest],
-                attn_mask=mask_RL[:, None, None],
-                scale=layer.scale,
-            )
-            x_RC = layer.finish(x_RC, attended.flatten(1))
-        return decoder.final_norm(x_RC)
+        # A finished row that has not left yet may stand at the context's end, where some models' positions end too.
+        positions_R = cache.positions.clamp_max((context_of(self.decoder.model) or 2**31) - 1)
+        cache.begin()
+        with attending(self.decoder.model, cache):
+            output = self.decoder.base(input_ids=token_R[None], position_ids=positions_R[None], use_cache=False)
+        hidden_RC: Tensor = output.last_hidden_state[0]
+        return hidden_RC
 
-    def _decode_with_model(
-        self, rows: Sequence[_Row], samples: int, settings: SamplingSettings, noise_RT: Tensor
+    def _logits(self, hidden_RC: Tensor) -> Tensor:
+        return self.decoder.rule(linear(self.decoder.model.get_output_embeddings(), hidden_RC))
+
+    def _decode_by_length(
+        self, groups: Sequence[_Group], settings: SamplingSettings, draws: "_Draws", tick: Callable[[int], None]
     ) -> None:
-        """The model's own forward and cache, prompts padded on the left: for what the decoder does not know."""
-        model: Any = self.decoder.model
-        device = noise_RT.device
-        longest = max(len(row.prompt_ids) for row in rows)
-        pad = self.template.tokenizer.pad_token_id or 0
-        ids_RL = torch.tensor([[pad] * (longest - len(r.prompt_ids)) + list(r.prompt_ids) for r in rows], device=device)
-        mask_RL = torch.tensor(
-            [[0] * (longest - len(r.prompt_ids)) + [1] * len(r.prompt_ids) for r in rows], device=device
-        )
-        # transformers 5.24 calls it `cache`, those before it `past_key_values`.
-        name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
-        past = None
-        for t in range(settings.max_completion_length):
-            position_RL = (mask_RL.cumsum(-1) - 1).clamp_min(0)[:, -ids_RL.shape[1] :]
-            output = model(
-                input_ids=ids_RL,
-                attention_mask=mask_RL,
-                position_ids=position_RL,
-                use_cache=True,
-                **{name: past},
-            )
-            past = getattr(output, name)
-            token_R, logprob_R = choose_tokens(output.logits[:, -1], noise_RT[:, t], settings)
-            self._take(rows, token_R, logprob_R)
-            if all(row.is_done for row in rows):
-                return
-            ids_RL = token_R[:, None]
-            mask_RL = torch.cat((mask_RL, mask_RL.new_ones(len(rows), 1)), dim=1)
+        """Rows of prompts of equal length together, by the model's own forward and cache."""
+        steps = OwnSteps(self.decoder.model)
+        by_length: dict[int, list[tuple[tuple[int, ...], _Row]]] = {}
+        for group in groups:
+            alike = by_length.setdefault(len(group.prompt_ids), [])
+            alike += [(group.prompt_ids, row) for row in group.rows]
+        for alike in by_length.values():
+            for start in range(0, len(alike), self.decode_rows):
+                chunk = alike[start : start + self.decode_rows]
+                rows = [row for _, row in chunk]
+                logits_RV = steps.start(torch.tensor([ids for ids, _ in chunk], device=self.decoder.device))
+                while True:
+                    token_R, logprob_R = choose_tokens(logits_RV, draws.of(rows), settings)
+                    self._take(rows, token_R, logprob_R)
+                    if all(row.is_done for row in rows):
+                        break
+                    logits_RV = steps.step(token_R)
+                tick(len(rows))
 
 
-class _Cache:
-    """Keys and values of every layer, (R, H, L, D), allocated once; each row has its own length."""
+class _Draws:
+    """The uniform number of each row's next token; a finished row, which waits for the others, gets its last again."""
 
-    def __init__(self, length_R: Tensor, prefilled: Sequence[tuple[Tensor, Tensor]], room: int) -> None:
-        self.length_R = length_R
-        self.longest = int(length_R.max())
-        self.room = room
-        self._place_L = torch.arange(room, device=length_R.device)
-        # Places behind a row's end are zero, never uninitialised: a mask does not stop NaN.
-        self.layers = [(self._lay_out(k_RLHD), self._lay_out(v_RLHD)) for k_RLHD, v_RLHD in prefilled]
+    def __init__(self, seeds: Sequence[int], settings: SamplingSettings, device: torch.device) -> None:
+        count = settings.max_completion_length
+        is_greedy = settings.temperature == 0
+        self._noise_RT = np.zeros((0, count)) if is_greedy else np.stack([uniforms(seed, count) for seed in seeds])
+        self._is_greedy = is_greedy
+        self._device = device
 
-    def _lay_out(self, x_RLHD: Tensor) -> Tensor:
-        rows, filled, heads, size = x_RLHD.shape
-        out_RHLD = x_RLHD.new_zeros(rows, heads, self.room, size)
-        out_RHLD[:, :, :filled] = x_RLHD.transpose(1, 2)
-        return out_RHLD
-
-    def keep(self, rows_R: Tensor) -> None:
-        """Go on with the chosen rows; a row may be chosen more than once."""
-        self.length_R = self.length_R[rows_R]
-        self.layers = [(k[rows_R], v[rows_R]) for k, v in self.layers]
-
-    def advance(self) -> Tensor:
-        """Make room for one token in each row; (R, L) True where a row may look."""
-        self._at_R = self.length_R
-        self._row_R = torch.arange(len(self.length_R), device=self.length_R.device)
-        self.length_R = self.length_R + 1
-        self.longest += 1
-        return self._place_L[: self.longest] < self.length_R[:, None]
-
-    def put(self, cached_RHLD: Tensor, new_RHD: Tensor) -> None:
-        cached_RHLD[self._row_R, :, self._at_R] = new_RHD
+    def of(self, rows: Sequence[_Row]) -> Tensor:
+        if self._is_greedy:
+            return torch.zeros(len(rows), dtype=torch.float64, device=self._device)
+        index = [row.index for row in rows]
+        place = [min(len(row.ids), self._noise_RT.shape[1] - 1) for row in rows]
+        return torch.from_numpy(self._noise_RT[index, place]).to(self._device)

@@ -4,21 +4,21 @@
     positions      0 1 2 3   4 5 6   4 5 6 7 8   0 1   2 3 4       each completion continues its prompt
     attended by            a: p + a    b: p + b        c: q + c
 
-Products with weights run on the N flat tokens. Only attention is laid out in rows (S segments, padded to the longest
-inside the kernel's call), by gather indices made here. The ONE shift of the system is made here too: the logits at a
-token's predecessor are compared with the token, and what comes out is (B, T), aligned to the completions' tokens.
+Products with weights run on the N flat tokens; attention runs over segments, which are named here. The ONE shift of the
+system is made here too: the logits at a token's predecessor are compared with the token, and what comes out is (B, T),
+aligned to the completions' tokens.
 
-Legend: N flat token, S segment, Q query place in its segment, K key place, A asked-for position, B completion, T token.
+Legend: N flat token, A asked-for position, B completion, T token.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["FlatBatch", "TokenGroup", "flat_batch", "micro_batches"]
+__all__ = ["FlatBatch", "Row", "Segment", "TokenGroup", "flat_batch", "micro_batches"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +45,23 @@ class TokenGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segments:
-    """How attention is laid out: each segment's queries are consecutive flat tokens, its keys are gathered.
+class Segment:
+    """Consecutive flat tokens that attend to `prompt_length` tokens elsewhere, and causally to one another."""
 
-    `query_index_SQ` and `key_index_SK` point into the flat tokens (0 where padded); `mask_SQK` is True where a query
-    may look; `query_place_N` finds each flat token again in the flattened (S, Q). Padded queries look at key 0, so that
-    no row of the softmax is empty; nothing reads them.
-    """
+    at: int
+    length: int
+    prompt_at: int = 0
+    prompt_length: int = 0
 
-    query_index_SQ: Tensor
-    key_index_SK: Tensor
-    mask_SQK: Tensor
-    query_place_N: Tensor
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One completion as a row of its own: where its prompt stands in the flat batch, and where it does."""
+
+    prompt_at: int
+    prompt_length: int
+    at: int
+    length: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +70,13 @@ class FlatBatch:
 
     tokens_N: Tensor
     positions_N: Tensor
-    segments: Segments
+    segments: tuple[Segment, ...]
+    rows: tuple[Row, ...]  # one for each completion
     asked_A: Tensor  # flat place whose logits are needed: each trained token's predecessor
     targets_A: Tensor  # the trained token itself
     place_A: Tensor  # its place in the flattened (B, T)
     mask_BT: Tensor  # True = asked for
     last_B: Tensor  # flat place of each completion's last token
-    segment_B: Tensor  # the segment of each completion; its keys are the whole sequence, prompt first
     groups: tuple[int, ...]  # completions in each group, in order
 
     @property
@@ -86,38 +91,31 @@ class FlatBatch:
         return flat.view(rows, columns)
 
 
-def _segment_spans(groups: Sequence[TokenGroup]) -> list[tuple[int, int, int, int]]:
-    """(first query, queries, first prompt key, prompt keys) of each segment: a prompt, then its completions."""
-    spans, place = [], 0
+def _rows(groups: Sequence[TokenGroup]) -> list[Row]:
+    rows, place = [], 0
     for group in groups:
         prompt_at, prompt_length = place, len(group.prompt_ids)
-        spans.append((place, prompt_length, 0, 0))
         place += prompt_length
         for completion in group.completions:
-            spans.append((place, len(completion), prompt_at, prompt_length))
+            rows.append(Row(prompt_at=prompt_at, prompt_length=prompt_length, at=place, length=len(completion)))
             place += len(completion)
-    return spans
+    return rows
 
 
-def _segments(spans: Sequence[tuple[int, int, int, int]], *, device: torch.device) -> Segments:
-    first_S, queries_S, shared_at_S, shared_S = (
-        np.array(column, dtype=np.int64) for column in zip(*spans, strict=True)
-    )
-    longest_query, longest_key = int(queries_S.max()), int((queries_S + shared_S).max())
-    q, k = np.arange(longest_query), np.arange(longest_key)
-    is_query_SQ = q < queries_S[:, None]
-    query_SQ = np.where(is_query_SQ, first_S[:, None] + q, 0)
-    own_SK = k - shared_S[:, None]  # place among the segment's own tokens; negative for the shared prompt
-    key_SK = np.where(own_SK < 0, shared_at_S[:, None] + k, first_S[:, None] + own_SK)
-    key_SK = np.where(own_SK < queries_S[:, None], key_SK, 0)
-    mask_SQK = (own_SK[:, None, :] <= q[None, :, None]) & is_query_SQ[:, :, None]
-    mask_SQK[:, :, 0] |= ~is_query_SQ
-    return Segments(
-        query_index_SQ=torch.from_numpy(query_SQ).to(device),
-        key_index_SK=torch.from_numpy(key_SK).to(device),
-        mask_SQK=torch.from_numpy(mask_SQK).to(device),
-        query_place_N=torch.from_numpy(np.flatnonzero(is_query_SQ)).to(device),
-    )
+def _segments(rows: Sequence[Row]) -> list[Segment]:
+    """A prompt with one completion is one segment; with several, a segment for the prompt and one for each."""
+    segments = []
+    for prompt_at, group in itertools.groupby(rows, key=lambda row: row.prompt_at):
+        completions = list(group)
+        shared = completions[0].prompt_length
+        if len(completions) == 1:
+            segments.append(Segment(at=prompt_at, length=shared + completions[0].length))
+            continue
+        segments.append(Segment(at=prompt_at, length=shared))
+        segments += [
+            Segment(at=row.at, length=row.length, prompt_at=prompt_at, prompt_length=shared) for row in completions
+        ]
+    return segments
 
 
 def flat_batch(groups: Sequence[TokenGroup], *, device: torch.device | str = "cpu") -> FlatBatch:
@@ -129,7 +127,7 @@ def flat_batch(groups: Sequence[TokenGroup], *, device: torch.device | str = "cp
     targets: list[int] = []
     where: list[tuple[int, int]] = []
     last: list[int] = []
-    row = 0
+    number = 0
     for group in groups:
         prompt_last, start = len(tokens) + len(group.prompt_ids) - 1, len(group.prompt_ids)
         tokens += group.prompt_ids
@@ -142,36 +140,73 @@ def flat_batch(groups: Sequence[TokenGroup], *, device: torch.device | str = "cp
                 if is_asked:
                     asked.append(prompt_last if t == 0 else at + t - 1)
                     targets.append(token)
-                    where.append((row, t))
+                    where.append((number, t))
             last.append(at + len(completion) - 1)
-            row += 1
+            number += 1
     longest = max(len(completion) for group in groups for completion in group.completions)
     place = torch.tensor([r * longest + t for r, t in where], dtype=torch.long, device=device)
-    mask_BT = torch.zeros(row * longest, dtype=torch.bool, device=device)
+    mask_BT = torch.zeros(number * longest, dtype=torch.bool, device=device)
     mask_BT[place] = True
-    spans = _segment_spans(groups)
+    rows = _rows(groups)
     return FlatBatch(
         tokens_N=torch.tensor(tokens, dtype=torch.long, device=device),
         positions_N=torch.tensor(positions, dtype=torch.long, device=device),
-        segments=_segments(spans, device=device),
+        segments=tuple(_segments(rows)),
+        rows=tuple(rows),
         asked_A=torch.tensor(asked, dtype=torch.long, device=device),
         targets_A=torch.tensor(targets, dtype=torch.long, device=device),
         place_A=place,
-        mask_BT=mask_BT.view(row, longest),
+        mask_BT=mask_BT.view(number, longest),
         last_B=torch.tensor(last, dtype=torch.long, device=device),
-        segment_B=torch.tensor([s for s, span in enumerate(spans) if span[3]], dtype=torch.long, device=device),
         groups=tuple(len(group.completions) for group in groups),
     )
 
 
-def micro_batches(groups: Sequence[TokenGroup], *, max_tokens: int) -> list[list[TokenGroup]]:
-    """Cut groups, in order and whole, into pieces of at most `max_tokens` tokens; a larger group is a piece alone."""
+def micro_batches(
+    groups: Sequence[TokenGroup], *, max_tokens: int, cuts_groups: bool = False, repeats_prompts: bool = False
+) -> list[list[TokenGroup]]:
+    """Cut groups, in order, into pieces of at most `max_tokens` tokens; what is larger by itself is a piece alone.
+
+    With `cuts_groups` a larger group is cut by completions, its prompt repeated, which changes no number, and the
+    completions stay in order; not for losses that compare a group's completions. `repeats_prompts` counts a prompt once
+    for each completion, for models that compute it so.
+    """
+    if cuts_groups:
+        groups = [part for group in groups for part in _parts(group, max_tokens, repeats_prompts)]
     pieces: list[list[TokenGroup]] = []
     room = 0
     for group in groups:
-        if not pieces or group.tokens > room:
+        size = _size(len(group.prompt_ids), group.completions, repeats_prompts)
+        if not pieces or size > room:
             pieces.append([])
             room = max_tokens
         pieces[-1].append(group)
-        room -= group.tokens
+        room -= size
     return pieces
+
+
+def _size(prompt: int, completions: Sequence[tuple[int, ...]], repeats_prompts: bool) -> int:
+    return prompt * (len(completions) if repeats_prompts else 1) + sum(map(len, completions))
+
+
+def _parts(group: TokenGroup, max_tokens: int, repeats_prompts: bool) -> list[TokenGroup]:
+    prompt = len(group.prompt_ids)
+    if _size(prompt, group.completions, repeats_prompts) <= max_tokens:
+        return [group]
+    parts: list[list[int]] = []
+    room = 0
+    for index, completion in enumerate(group.completions):
+        size = len(completion) + (prompt if repeats_prompts else 0)
+        if not parts or size > room:
+            parts.append([])
+            room = max_tokens - (0 if repeats_prompts else prompt)
+        parts[-1].append(index)
+        room -= size
+    return [
+        TokenGroup(
+            prompt_ids=group.prompt_ids,
+            completions=tuple(group.completions[index] for index in part),
+            loss_masks=tuple(group.loss_masks[index] for index in part),
+        )
+        for part in parts
+    ]
