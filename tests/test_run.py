@@ -45,7 +45,7 @@ def test_everything_is_there(finished_run: Path) -> None:
         assert {"in_distribution", "out_of_distribution", "final", "ft_test", "rl_test"} <= set(sets)
         for rate in sets.values():
             verdicts = ("correct", "wrong", "unparsed", "truncated", "unscorable")
-            assert sum(rate[verdict] for verdict in verdicts) == rate["n"]
+            assert sum(rate[verdict] for verdict in verdicts) == rate["n"] + rate["unscorable"]
             assert rate["low"] <= rate["accuracy"] <= rate["high"]
     assert results["stages"]["base"]["final"]["correct"] == 0
     assert {(c["a"], c["b"]) for c in results["comparisons"]} == {("base", "sft"), ("sft", "rl"), ("base", "rl")}

@@ -62,11 +62,12 @@ class Run:
         rows = []
         for stage, sets in ((self.results or {}).get("stages") or {}).items():
             name = "in_distribution" if "in_distribution" in sets else "final"
-            rate = sets[name]
-            rows.append(
-                f"<tr><td>{html.escape(stage)}</td><td>{rate['accuracy']:.1%}</td>"
-                f"<td>{rate['low']:.1%} to {rate['high']:.1%}</td></tr>"
-            )
+            rate = sets.get(name)
+            if rate is not None and rate["accuracy"] is not None:
+                rows.append(
+                    f"<tr><td>{html.escape(stage)}</td><td>{rate['accuracy']:.1%}</td>"
+                    f"<td>{rate['low']:.1%} to {rate['high']:.1%}</td></tr>"
+                )
         head = f"<b>{html.escape(str(self.path))}</b>"
         return f"{head}<table><tr><th>stage</th><th>accuracy</th><th>interval</th></tr>{''.join(rows)}</table>"
 

@@ -81,7 +81,7 @@ def test_rates_by_hand() -> None:
     # seen: 3 of 4 right; others: 1 of 6
     items = [item(f"s{n}", right=n < 3, seen=True) for n in range(4)]
     items += [item(f"c{n}", right=n < 1, seen=False) for n in range(6)]
-    results = summarise(items, ["base"], EvaluateSettings(), seed=0)
+    results = summarise(items, ["base"], EvaluateSettings())
     apart = results["stages"]["base"]["final"]["by_contamination"]
     seen, clean = wilson(3, 4, confidence=0.95), wilson(1, 6, confidence=0.95)
     assert apart == {
@@ -101,7 +101,7 @@ def test_no_prompt_has_no_rate() -> None:
 
 def test_who_does_not_ask_gets_what_there_was() -> None:
     plain = {key: value for key, value in item("a", right=True, seen=False).items() if key != "contamination"}
-    results = summarise([plain], ["base"], EvaluateSettings(), seed=0)
+    results = summarise([plain], ["base"], EvaluateSettings())
     assert "by_contamination" not in results["stages"]["base"]["final"]
     assert contamination_lines(results, "final") == []
 

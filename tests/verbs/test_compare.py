@@ -8,11 +8,19 @@ from whet.verbs.compare import compare_runs, comparison_text
 
 
 def run_with(
-    path: Path, rights: dict[str, bool], *, stages: tuple[str, ...] = ("base", "sft"), kind: str = "long_tail"
+    path: Path, rights: dict[str, bool | None], *, stages: tuple[str, ...] = ("base", "sft"), kind: str = "long_tail"
 ) -> Path:
+    """Items of these stages; None is a prompt on which the verifier failed."""
     (path / "evaluation").mkdir(parents=True)
     items = [
-        {"stage": stage, "purpose": "final", "slice": kind, "prompt_id": id_, "correct": right and stage != "base"}
+        {
+            "stage": stage,
+            "purpose": "final",
+            "slice": kind,
+            "prompt_id": id_,
+            "correct": bool(right) and stage != "base",
+            "verdict": "unscorable" if right is None else "correct" if right and stage != "base" else "wrong",
+        }
         for stage in stages
         for id_, right in rights.items()
     ]
@@ -35,6 +43,13 @@ def test_pairs_by_prompt_and_leaves_out_the_rest(tmp_path: Path) -> None:
     text = comparison_text(found)
     assert "+83.3%" in text
     assert text.endswith("1 prompts that only one run was asked are left out")
+
+
+def test_a_prompt_that_was_not_judged_in_both_is_left_out(tmp_path: Path) -> None:
+    a = run_with(tmp_path / "a", {"p1": True, "p2": None, "p3": False})
+    b = run_with(tmp_path / "b", {"p1": None, "p2": True, "p3": True})
+    (final, _) = compare_runs(a, b, stage="sft")
+    assert (final["n"], final["a"], final["b"], final["wins"]) == (1, 0.0, 1.0, 1)
 
 
 def test_the_stage_is_the_last_that_both_have(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from whet.core.seeds import seed_for
 from whet.core.terminal import Page
 from whet.data.look.view import Prepared, RowView, joined
 from whet.data.manifest import read_manifest, read_rows
-from whet.evaluation.metrics import wilson
+from whet.evaluation.metrics import mean_interval
 from whet.verbs.trace.outcomes import Outcome, RunRecord
 from whet.verbs.trace.runs import text_of, trace
 from whet.verbs.trace.text import show_trace, verdict
@@ -144,10 +144,10 @@ def test_the_reward_models_test_is_told_row_by_row(finished_run: Path) -> None:
     told = [only(finished_run, row) for row in views(finished_run, "rm_test")]
     tested = read_json(finished_run / "evaluation" / "results.json")["reward_model"]
     assert sum(outcome.facts["pairs"] for outcome in told) == tested["n"]
-    assert sum(outcome.facts["pairs_right"] for outcome in told) / tested["n"] == pytest.approx(tested["accuracy"])
-    # the interval is counted over rows by their share of right pairs, so it knows every row's share
-    right = sum(outcome.facts["pairs_right"] / outcome.facts["pairs"] for outcome in told)
-    assert wilson(round(right), len(told), confidence=0.95).low == pytest.approx(tested["low"])
+    # accuracy and interval are over rows by their share of right pairs, so they know every row's share
+    shares = [outcome.facts["pairs_right"] / outcome.facts["pairs"] for outcome in told]
+    interval = mean_interval(shares, confidence=0.95)
+    assert (tested["accuracy"], tested["low"]) == (pytest.approx(interval.value), pytest.approx(interval.low))
 
 
 def test_rows_that_no_stage_trains_on(run: Path) -> None:

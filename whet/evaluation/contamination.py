@@ -8,12 +8,10 @@ from whet.core.recipe import DataSettings
 from whet.core.runlog import Progress
 from whet.data.contamination.benchmark import KINDS
 from whet.data.contamination.seen import seen_prompts
-from whet.evaluation.metrics import wilson
+from whet.evaluation.items import Item, rate_of
 from whet.evaluation.tasks.task import Task
 
 __all__ = ["contamination_lines", "mark_seen", "rates_apart"]
-
-Item = dict[str, Any]
 
 
 def mark_seen(
@@ -38,19 +36,11 @@ def mark_seen(
 
 
 def rates_apart(items: Sequence[Item], *, confidence: float) -> dict[str, Any]:
-    """`clean` and `contaminated`: n, correct, accuracy with Wilson's interval; None where there is no prompt."""
+    """`clean` and `contaminated`: each as `rate_of` says."""
     sides: dict[str, list[Item]] = {"clean": [], "contaminated": []}
     for item in items:
         sides["contaminated" if item["contamination"] else "clean"].append(item)
-    return {side: _rate(of_side, confidence) for side, of_side in sides.items()}
-
-
-def _rate(items: Sequence[Item], confidence: float) -> dict[str, Any]:
-    if not items:
-        return {"n": 0, "correct": 0, "accuracy": None, "low": None, "high": None}
-    correct = sum(item["verdict"] == "correct" for item in items)
-    rate = wilson(correct, len(items), confidence=confidence)
-    return {"n": len(items), "correct": correct, "accuracy": rate.value, "low": rate.low, "high": rate.high}
+    return {side: rate_of(of_side, confidence=confidence) for side, of_side in sides.items()}
 
 
 def contamination_lines(results: Mapping[str, Any], name: str) -> list[str]:

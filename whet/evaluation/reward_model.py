@@ -9,20 +9,16 @@ import torch
 from whet.core.recipe import TemplateSettings
 from whet.core.records import Comparison, Ranking
 from whet.data.manifest import open_for_evaluation
-from whet.evaluation.metrics import wilson
+from whet.evaluation.metrics import mean_interval
 from whet.rewards.learned import LearnedReward
 
-__all__ = ["judge_pairs"]
+__all__ = ["judge_pairs", "pair_results"]
 
 
 def judge_pairs(
     folder: Path, data_dir: Path, *, template: TemplateSettings, device: torch.device, confidence: float
 ) -> dict[str, Any] | None:
-    """Accuracy over every pair with Wilson's interval, and the scores of both sides; None when `rm_test` is empty.
-
-    The pairs of one prompt are not independent, so the interval is counted over prompts: a prompt is right by the share
-    of its pairs that are.
-    """
+    """`pair_results` of the reward model in `folder` on `rm_test`; None when that is empty."""
     records: list[Ranking | Comparison] = open_for_evaluation(data_dir, "rm_test")
     if not records:
         return None
@@ -30,20 +26,35 @@ def judge_pairs(
     texts: list[Sequence[str]] = [
         row.completions if isinstance(row, Ranking) else (row.chosen, row.rejected) for row in records
     ]
-    scores = judge.scores([row.prompt for row in records], texts)
-    chosen, rejected, right = [], [], 0.0
+    return pair_results(records, judge.scores([row.prompt for row in records], texts), confidence=confidence)
+
+
+def pair_results(
+    records: Sequence[Ranking | Comparison], scores: Sequence[Sequence[float]], *, confidence: float
+) -> dict[str, Any] | None:
+    """Accuracy with its interval, and the scores of both sides of every pair; None without pairs.
+
+    A prompt is the unit of both: it is right by the share of its pairs in which the better completion scores higher (a
+    tie is wrong), because the pairs of one prompt are not independent, and the loss counts it once, too. A prompt whose
+    completions are all tied has no pair and is left out.
+    """
+    chosen: list[float] = []
+    rejected: list[float] = []
+    shares = []
     for row, values in zip(records, scores, strict=True):
         ranks = row.ranks if isinstance(row, Ranking) else (0, 1)
         pairs = [(a, b) for a, better in enumerate(ranks) for b, worse in enumerate(ranks) if better < worse]
         chosen += [values[a] for a, _ in pairs]
         rejected += [values[b] for _, b in pairs]
-        right += sum(values[a] > values[b] for a, b in pairs) / len(pairs)
-    rate = wilson(round(right), len(records), confidence=confidence)
-    pairs_right = sum(a > b for a, b in zip(chosen, rejected, strict=True))
+        if pairs:
+            shares.append(sum(values[a] > values[b] for a, b in pairs) / len(pairs))
+    if not shares:
+        return None
+    rate = mean_interval(shares, confidence=confidence)
     return {
         "n": len(chosen),
-        "prompts": len(records),
-        "accuracy": pairs_right / len(chosen),
+        "prompts": len(shares),
+        "accuracy": rate.value,
         "low": rate.low,
         "high": rate.high,
         "chosen_rewards": [round(value, 5) for value in chosen],

@@ -21,7 +21,8 @@ from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.data.manifest import manifest_hash
 from whet.evaluation.contamination import contamination_lines, mark_seen, rates_apart
-from whet.evaluation.metrics import mean_interval, paired_difference, pass_at_k, wilson
+from whet.evaluation.items import Item, is_judged, rate_of
+from whet.evaluation.metrics import mean_interval, paired_difference, pass_at_k
 from whet.evaluation.reward_model import judge_pairs
 from whet.evaluation.tasks import load_tasks
 from whet.evaluation.tasks.task import Task
@@ -32,8 +33,6 @@ from whet.rollout.sampling import SamplingSettings
 from whet.tokens.template import Template
 
 __all__ = ["evaluate_stages", "result_lines", "summarise"]
-
-Item = dict[str, Any]
 
 
 def evaluate_stages(
@@ -68,7 +67,7 @@ def evaluate_stages(
     if settings.contamination:
         items, summary["contamination"] = mark_seen(items, tasks, settings.contamination, data, progress)
     write_json_lines(out / "items.jsonl", items)
-    results = summarise(items, list(models), settings, seed=seed) | summary
+    results = summarise(items, list(models), settings) | summary
     if reward_model is not None:
         results["reward_model"] = judge_pairs(
             reward_model, data_dir, template=template, device=device, confidence=settings.confidence
@@ -106,9 +105,9 @@ def _ask(
                 seeds=[0] * len(task.prompts),
                 tick=lambda done: bar.advance(by=done),
             )
-            hits = _samples(sampler, chosen[task.purpose], verifier, settings, seed=seed, tick=bar)
+            sampled = _samples(sampler, chosen[task.purpose], verifier, settings, seed=seed, tick=bar)
             for rollout, verdict in zip(rollouts, verdicts_of(verifier, rollouts), strict=True):
-                right = hits.get(rollout.prompt.id)
+                counts = sampled.get(rollout.prompt.id)
                 items.append(
                     {
                         "stage": stage,
@@ -121,8 +120,8 @@ def _ask(
                         "correct": verdict == "correct",
                         "verdict": verdict,
                         "tokens": len(rollout.completion_ids),
-                        "samples": settings.samples if right is not None else 0,
-                        "samples_correct": right,
+                        "samples": 0 if counts is None else counts.total() - counts["unscorable"],
+                        "samples_correct": None if counts is None else counts["correct"],
                     }
                 )
     return items
@@ -140,8 +139,8 @@ def _sampled_prompts(task: Task, settings: EvaluateSettings) -> list[Prompt]:
 
 def _samples(
     sampler: Sampler, prompts: Sequence[Prompt], verifier: Any, settings: EvaluateSettings, *, seed: int, tick: Any
-) -> dict[str, int]:
-    """How many of each prompt's samples are correct."""
+) -> dict[str, Counter[Verdict]]:
+    """The verdicts on each prompt's samples."""
     rollouts = sampler.sample(
         prompts,
         samples=max(1, settings.samples),
@@ -153,17 +152,18 @@ def _samples(
         ],
         tick=lambda done: tick.advance(by=done),
     )
-    right: Counter[str] = Counter({prompt.id: 0 for prompt in prompts})
+    counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
     for rollout, verdict in zip(rollouts, verdicts_of(verifier, rollouts), strict=True):
-        right[rollout.prompt.id] += verdict == "correct"
-    return dict(right)
+        counts[rollout.prompt.id][verdict] += 1
+    return counts
 
 
-def summarise(items: Sequence[Item], stages: Sequence[str], settings: EvaluateSettings, *, seed: int) -> dict[str, Any]:
+def summarise(items: Sequence[Item], stages: Sequence[str], settings: EvaluateSettings) -> dict[str, Any]:
     """Rates for each stage and set, and each later stage compared with each earlier one on the same prompts.
 
-    Sets are the slices of `final` by their own names, `final` as a whole, `ft_test` and `rl_test`. Items that say
-    whether their prompt was seen in training data also give `by_contamination`.
+    Sets are the slices of `final` by their own names, `final` as a whole, `ft_test` and `rl_test`. A completion that
+    could not be judged is counted apart and is in no rate. Items that say whether their prompt was seen in training
+    data also give `by_contamination`.
     """
     sets: dict[str, dict[str, dict[str, Item]]] = defaultdict(lambda: defaultdict(dict))
     for item in items:
@@ -173,32 +173,27 @@ def summarise(items: Sequence[Item], stages: Sequence[str], settings: EvaluateSe
         for name in names:
             sets[name][item["stage"]][item["prompt_id"]] = item
     rates = {
-        stage: {name: _rates(list(by[stage].values()), settings, seed=seed) for name, by in sorted(sets.items())}
+        stage: {name: _rates(list(by[stage].values()), settings) for name, by in sorted(sets.items())}
         for stage in stages
     }
     pairs = [*pairwise(stages), (stages[0], stages[-1])] if len(stages) > 2 else list(pairwise(stages))
     comparisons = [_compared(a, b, name, sets[name], settings.confidence) for name in sorted(sets) for a, b in pairs]
-    return {"stages": rates, "comparisons": comparisons}
+    return {"stages": rates, "comparisons": [found for found in comparisons if found is not None]}
 
 
-def _rates(items: Sequence[Item], settings: EvaluateSettings, *, seed: int) -> dict[str, Any]:
+def _rates(items: Sequence[Item], settings: EvaluateSettings) -> dict[str, Any]:
     counts: Counter[Verdict] = Counter(item["verdict"] for item in items)
-    rate = wilson(counts["correct"], len(items), confidence=settings.confidence)
-    sampled = [item for item in items if item["samples"]]
     pass_at = {}
-    for k in settings.pass_at if sampled else ():
-        values = [pass_at_k(item["samples"], item["samples_correct"], k) for item in sampled]
-        interval = mean_interval(values, confidence=settings.confidence, seed=seed_for(seed, "bootstrap", k))
-        pass_at[str(k)] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": len(values)}
+    for k in settings.pass_at:
+        values = [pass_at_k(item["samples"], item["samples_correct"], k) for item in items if item["samples"] >= k]
+        if values:
+            interval = mean_interval(values, confidence=settings.confidence)
+            pass_at[str(k)] = {"value": interval.value, "low": interval.low, "high": interval.high, "n": len(values)}
     apart = {}
     if all("contamination" in item for item in items):
         apart["by_contamination"] = rates_apart(items, confidence=settings.confidence)
     return {
-        "n": len(items),
-        "correct": counts["correct"],
-        "accuracy": rate.value,
-        "low": rate.low,
-        "high": rate.high,
+        **rate_of(items, confidence=settings.confidence),
         "wrong": counts["wrong"],
         "unparsed": counts["unparsed"],
         "truncated": counts["truncated"],
@@ -209,8 +204,13 @@ def _rates(items: Sequence[Item], settings: EvaluateSettings, *, seed: int) -> d
     }
 
 
-def _compared(a: str, b: str, on: str, by: Mapping[str, Mapping[str, Item]], confidence: float) -> dict[str, Any]:
-    ids = sorted(by[a].keys() & by[b].keys())
+def _compared(
+    a: str, b: str, on: str, by: Mapping[str, Mapping[str, Item]], confidence: float
+) -> dict[str, Any] | None:
+    """On the prompts on which both were judged; None when there are none."""
+    ids = [id_ for id_ in sorted(by[a].keys() & by[b].keys()) if is_judged(by[a][id_]) and is_judged(by[b][id_])]
+    if not ids:
+        return None
     found = paired_difference(
         [by[a][id_]["correct"] for id_ in ids], [by[b][id_]["correct"] for id_ in ids], confidence=confidence
     )
@@ -232,19 +232,25 @@ def _compared(a: str, b: str, on: str, by: Mapping[str, Mapping[str, Item]], con
 def result_lines(results: Mapping[str, Any]) -> list[str]:
     """What a person wants to read last: each stage's accuracy, and what the last stage gained, with intervals."""
     name = "in_distribution" if "in_distribution" in results["stages"]["base"] else "final"
-    confidence = f"{results['confidence']:.0%}"
-    lines = [
-        f"{stage:>5}: {sets[name]['accuracy']:6.1%} of {sets[name]['n']} unseen prompts ({name.replace('_', ' ')}), "
-        f"{confidence} interval {sets[name]['low']:.1%} to {sets[name]['high']:.1%}"
-        for stage, sets in results["stages"].items()
-        if name in sets
-    ]
+    stages, confidence = list(results["stages"]), f"{results['confidence']:.0%}"
+    rates = {stage: sets[name] for stage, sets in results["stages"].items() if name in sets}
+    lines = [f"{stage:>5}: {_told(rate, name, confidence)}" for stage, rate in rates.items()]
     lines += contamination_lines(results, name)
-    last = [pair for pair in results["comparisons"] if pair["on"] == name and (pair["a"], pair["b"]) != ("base", "rl")]
-    for pair in last[-1:]:
+    last = [pair for pair in results["comparisons"] if pair["on"] == name and [pair["a"], pair["b"]] == stages[-2:]]
+    for pair in last:
         lines.append(
             f"{pair['a']} -> {pair['b']}: {100 * pair['difference']:+.1f} points, {confidence} interval "
             f"{100 * pair['low']:+.1f} to {100 * pair['high']:+.1f}; {pair['wins']} won, {pair['losses']} lost, "
             f"p = {pair['p_value']:.2g}"
         )
     return lines
+
+
+def _told(rate: Mapping[str, Any], name: str, confidence: str) -> str:
+    left_out = f"; the verifier failed on {rate['unscorable']} more" if rate["unscorable"] else ""
+    if rate["accuracy"] is None:
+        return f"the verifier failed on all {rate['unscorable']} unseen prompts ({name.replace('_', ' ')})"
+    return (
+        f"{rate['accuracy']:6.1%} of {rate['n']} unseen prompts ({name.replace('_', ' ')}), "
+        f"{confidence} interval {rate['low']:.1%} to {rate['high']:.1%}{left_out}"
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from whet.core.errors import RunFolderError
 from whet.core.files import read_json_lines
+from whet.evaluation.items import is_judged
 from whet.evaluation.metrics import paired_difference
 
 __all__ = ["compare_runs", "comparison_text"]
@@ -25,7 +26,8 @@ def compare_runs(a: Path, b: Path, *, stage: str | None, confidence: float = 0.9
     one, other = _sets(ours, chosen), _sets(theirs, chosen)
     found = []
     for name in sorted(one.keys() & other.keys()):
-        ids = sorted(one[name].keys() & other[name].keys())
+        both = sorted(one[name].keys() & other[name].keys())
+        ids = [id_ for id_ in both if is_judged(one[name][id_]) and is_judged(other[name][id_])]
         if ids:
             rights = [[bool(by[name][id_]["correct"]) for id_ in ids] for by in (one, other)]
             paired = paired_difference(*rights, confidence=confidence)

@@ -6,16 +6,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from whet.core.digests import file_digest
 from whet.core.errors import ModelError
-from whet.core.files import file_sha256, read_json
-from whet.models.folder.found import resolve_model
+from whet.core.files import read_json
+from whet.models.folder.found import local_folder
 
 __all__ = ["stored_dtype", "weight_files", "weights_digest"]
 
 
 def weight_files(name: str) -> list[Path]:
     """The safetensors files that `from_pretrained` reads, sorted; of a hub id the ones in the local cache."""
-    folder = _local_folder(name)
+    folder = local_folder(name)
+    if folder is None:
+        raise ModelError(f"model {name!r} is not in the local cache of the hub")
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if whole.is_file():
         return [whole]
@@ -29,7 +32,7 @@ def weight_files(name: str) -> list[Path]:
 
 def weights_digest(name: str) -> str:
     """SHA-256 of the weights as hex: of one file what `sha256sum` says, of several that of a list of theirs."""
-    digests = [(file_sha256(file), file.name) for file in weight_files(name)]
+    digests = [(file_digest(file), file.name) for file in weight_files(name)]
     if len(digests) == 1:
         return digests[0][0]
     return hashlib.sha256("".join(f"{digest}  {file}\n" for digest, file in digests).encode()).hexdigest()
@@ -43,15 +46,6 @@ def stored_dtype(name: str) -> str:
             start, end = entry["data_offsets"]
             numbers[entry["dtype"]] += end - start
     return numbers.most_common(1)[0][0]
-
-
-def _local_folder(name: str) -> Path:
-    source = resolve_model(name)
-    if Path(source).is_dir():
-        return Path(source)
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(source, local_files_only=True))
 
 
 def _header(file: Path) -> dict[str, Any]:
