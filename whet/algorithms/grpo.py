@@ -54,7 +54,7 @@ def token_weights(mask_BT: Tensor, *, loss_type: LossType, max_completion_length
     With `Grpo.denominator` these are DAPO's eq. 12 (mean over all tokens), GRPO's eq. 3 (mean within each completion,
     then over completions) and Dr. GRPO's unbiased form (a constant length).
     """
-    weights_BT = mask_BT.float()
+    weights_BT = mask_BT.double()
     if loss_type == "grpo":
         return weights_BT / completion_lengths(mask_BT)
     return weights_BT / max_completion_length if loss_type == "dr_grpo" else weights_BT
@@ -125,7 +125,7 @@ class Grpo(PolicyGradient):
         if self.settings.beta:
             losses_BT = losses_BT + self.settings.beta * kl_BT
         return TokenLosses(
-            losses_BT=losses_BT * self.token_weights(mask_BT),
+            losses_BT=losses_BT * self.token_weights(mask_BT).to(losses_BT.dtype),
             ratio_BT=torch.where(mask_BT, ratio_BT.detach(), 0.0),
             is_clipped_BT=is_clipped_BT,
             kl_BT=kl_BT.detach(),

@@ -120,8 +120,8 @@ class PolicyGradient:
         return clipped_surrogate(ratio_BT, batch.advantages_BT, low=low, high=high)
 
     def token_weights(self, mask_BT: Tensor) -> Tensor:
-        """(B, T) weight of each token's loss, zero where the mask is False."""
-        return mask_BT.float()
+        """(B, T) weight of each token's loss, float64, zero where the mask is False."""
+        return mask_BT.double()
 
     def denominator(self, mask_BT: Tensor) -> float:
         """What one optimizer step's weighted losses are divided by, from the whole step's mask."""
@@ -136,7 +136,7 @@ class PolicyGradient:
             assert batch.entropy_BT is not None
             losses_BT = losses_BT - self.settings.entropy_coef * batch.entropy_BT
         return PolicyLosses(
-            losses_BT=losses_BT * self.token_weights(batch.mask_BT),
+            losses_BT=losses_BT * self.token_weights(batch.mask_BT).to(losses_BT.dtype),
             ratio_BT=torch.where(batch.mask_BT, ratio_BT.detach(), 0.0),
             is_clipped_BT=is_clipped_BT & batch.mask_BT,
             kl_BT=None if kl_BT is None else kl_BT.detach(),
