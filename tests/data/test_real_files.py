@@ -1,13 +1,13 @@
 """Every file of the real data sets: understood rightly, or refused with the data.columns under which it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
-from whet.core.records import Comparison, Conversation, Prompt, prompt_in
+from whet.core.records import Comparison, Conversation, Prompt, Rejected, prompt_in
 from whet.data.sources.read import Source, read_sources
 
 # File -> its layout, its rows, how many of them are refused.
@@ -22,41 +22,50 @@ UNDERSTOOD = {
     "hh_harmless_base/test.jsonl.gz": ("preferences", 1735, 8),
     "instruction_data/instruction-data.json": ("Alpaca", 1100, 0),
     "instruction_data/instruction-data-with-preference.json": ("preferences", 1100, 6),
-    "humaneval/HumanEval.jsonl.gz": ("prompts", 164, 0),
     "humaneval_rephrased/humaneval_python.jsonl": ("text", 164, 17),
     "ifeval/input_data.jsonl": ("prompts", 395, 0),
-    "mbpp/mbpp_train.jsonl": ("text", 384, 0),
+    "mt_bench_human/dataset.json": ("judged pairs (LLMBar)", 200, 0),
     "oasst_trees/en_100_tree.jsonl": ("conversation trees (OpenAssistant)", 100, 0),
-    "tulu_human_eval/eval_annotations_tulu_1.jsonl.gz": ("prompts", 1150, 0),
+    "pandalm/testset-v1.json": ("judged pairs (PandaLM)", 999, 59),
+    "tulu_human_eval/eval_annotations_tulu_1.jsonl.gz": ("judged pairs (Tulu)", 1150, 6),
 }
 # File -> the advice in its error, the columns that make it of use, what then is read and how many rows are refused.
 STATED: dict[str, tuple[str, Mapping[str, str], type[object], int]] = {
-    "aqua/dev.json": ("{answer: rationale}", {"answer": "rationale"}, Conversation, 0),
+    "aqua/dev.json": (
+        '{question: "{question}\\n{options}", answer: rationale}; nothing reads correct then',
+        {"question": "{question}\n{options}", "answer": "rationale"},
+        Conversation,
+        0,
+    ),
     "gsm8k/example_model_solutions.jsonl.gz": ("{answer: ground_truth}", {"answer": "ground_truth"}, Conversation, 0),
     "ifeval/responses_deepseek-llm-7b-chat.jsonl": ("{text: response}", {"text": "response"}, Conversation, 0),
     "mgsm/mgsm_de.tsv": ("{question: '1', answer: '2'}", {"question": "1", "answer": "2"}, Conversation, 0),
     "mgsm/mgsm_zh.tsv": ("{question: '1', answer: '2'}", {"input": "1", "target": "2"}, Prompt, 0),
     "mr_gsm8k/first_error_steps.jsonl": (
-        "{prompt: question}",
+        "{answer: ground_truth_solution}; nothing reads ground_truth_answer, model_output_answer_correctness",
         {"prompt": "question", "completion": "ground_truth_solution", "answer": "ground_truth_answer"},
         Conversation,
         7,
     ),
     "model_written_evals/interest-in-math.jsonl": (
-        "{prompt: question}",
+        "{prompt: question, chosen: answer_matching_behavior, rejected: answer_not_matching_behavior}",
         {"prompt": "question", "chosen": "answer_matching_behavior", "rejected": "answer_not_matching_behavior"},
         Comparison,
         0,
     ),
-    "mt_bench_human/dataset.json": (
-        "{prompt: input}",
-        {"prompt": "input", "chosen": "output_1", "rejected": "output_2"},
-        Comparison,
+    "mt_bench/question.jsonl": ("such as data.columns", {"prompt": "turns[0]"}, Prompt, 39),
+    "self_instruct/seed_tasks.jsonl": (
+        "{prompt: instruction}; nothing reads id, instances, is_classification, name then",
+        {"prompt": "{instruction}\n{instances[0].input?}", "completion": "instances[0].output"},
+        Conversation,
         0,
     ),
-    "pandalm/testset-v1.json": ("{prompt: instruction}", {"output": "response1"}, Conversation, 34),
-    "self_instruct/seed_tasks.jsonl": ("{prompt: instruction}", {"prompt": "instruction"}, Prompt, 0),
-    "tora_outputs/tora-code-34b_gsm8k.jsonl.gz": ("{prompt: question}", {"answer": "gt"}, Conversation, 0),
+    "tora_outputs/tora-code-34b_gsm8k.jsonl.gz": (
+        "{answer: gt}; nothing reads code, gt_cot, idx, pred, report then",
+        {"answer": "gt"},
+        Conversation,
+        0,
+    ),
 }
 
 
@@ -94,8 +103,53 @@ def test_stated_columns_give_what_they_say(shared_data: Path) -> None:
     assert code.completion.startswith("R = 3\r\nC = 3")
 
 
+# File -> the column that may answer and is not read, columns under which it is of use.
+ANSWERING: dict[str, tuple[str, Mapping[str, str]]] = {
+    "humaneval/HumanEval.jsonl.gz": ("canonical_solution", {"completion": "canonical_solution"}),
+    "humaneval/HumanEval_codegen16B_temp0.8_topp0.95_num100_max300_code_solution.jsonl.gz": (
+        "samples",
+        {"completion": "samples[0]"},
+    ),
+    "mbpp/mbpp_train.jsonl": ("code", {"prompt": "text", "completion": "code"}),
+    "answer_pairs/gsm8k_extraction.jsonl": ("gold", {"prompt": "text", "answer": "gold"}),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERING)
+def test_rows_whose_answer_is_unread_are_refused_and_then_understood(shared_data: Path, name: str) -> None:
+    column, columns = ANSWERING[name]
+    source = read(shared_data / name, {})
+    assert len(source.rejected) == source.rows
+    assert {row.field for row in source.rejected} == {column}
+    assert "data.columns" in source.rejected[0].reason
+    assert "data.ignore" in source.rejected[0].reason
+    assert len(read(shared_data / name, columns).records) > 0.95 * source.rows
+    (ignored,) = read_sources(str(shared_data / name), DataSettings(ignore=_all_columns(source.rejected)), seed=0)
+    assert len(ignored.records) > 0.95 * source.rows
+
+
+def _all_columns(rejected: Sequence[Rejected]) -> tuple[str, ...]:
+    return ("canonical_solution", "samples", "code", "gold", *(row.field or "" for row in rejected[:1]))
+
+
+def test_ties_of_judges_are_left_out_and_told(shared_data: Path) -> None:
+    votes = read(shared_data / "pandalm" / "testset-v1.json", {})
+    assert len(votes.records) + len(votes.rejected) + len(votes.skipped) == 999
+    assert {row.reason for row in votes.skipped} == {"a tie, or no majority: neither is better"}
+    opinions = read(shared_data / "tulu_human_eval" / "eval_annotations_tulu_1.jsonl.gz", {})
+    assert (len(opinions.records), len(opinions.skipped)) == (768, 376)
+    assert {type(record) for record in (*votes.records, *opinions.records)} == {Comparison}
+
+
 @pytest.mark.parametrize(
-    "name", ["mt_bench/question.jsonl", "pandalm/gpt-3.5-turbo-testset-v1.json", "answer_pairs/pairs.jsonl"]
+    "name",
+    [
+        "pandalm/gpt-3.5-turbo-testset-v1.json",
+        "pandalm/pandalm-7b-testset-v1.json",
+        "answer_pairs/pairs.jsonl",
+        "answer_pairs/math500_pairs.jsonl",
+        "best_of_n/math_cot_100.scores.jsonl",
+    ],
 )
 def test_a_file_without_what_a_layout_needs_is_one_line(shared_data: Path, name: str) -> None:
     with pytest.raises(DataError, match="no known layout in its columns") as caught:

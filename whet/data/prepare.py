@@ -10,7 +10,9 @@ from typing import Any, overload
 from whet.core.errors import DataError
 from whet.core.files import file_sha256, write_json_lines
 from whet.core.recipe import DataSettings
+from whet.core.recipe.data import path_of, sources_in
 from whet.core.records import (
+    EVALUATION_PURPOSES,
     PURPOSES,
     Comparison,
     Conversation,
@@ -86,8 +88,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
     """
     require_ray(settings.workers)
     require_encoder(settings.paraphrase)
-    names = (settings.source,) if isinstance(settings.source, str) else settings.source
-    make_ready(out, (*names, settings.preferences or "", *settings.pinned.values()))
+    make_ready(out, map(path_of, (*sources_in(settings), settings.preferences or "", *settings.pinned.values())))
     sources = _read(settings, seed=seed)
     (out / "manifest.json").unlink(missing_ok=True)  # an older one must not vouch for new files
     _refuse(sources.all, settings, out)
@@ -143,15 +144,14 @@ def _assigned(corpus: Corpus, settings: DataSettings, *, seed: int) -> Assignmen
 
 
 def _read(settings: DataSettings, *, seed: int) -> Sources:
-    names = (settings.source,) if isinstance(settings.source, str) else settings.source
-    groups = [read_sources(name, settings, seed=seed) for name in names]
+    groups = [read_sources(source, settings, seed=seed) for source in sources_in(settings)]
     if settings.weights is not None:
         groups = mix(groups, settings.weights, seed=seed)
     preferences = read_sources(settings.preferences, settings, seed=seed) if settings.preferences else []
     pinned = [
         (purpose, source)
         for purpose, name in settings.pinned.items()
-        for source in read_sources(name, settings, seed=seed)
+        for source in read_sources(name, settings, seed=seed, is_held_out=purpose in EVALUATION_PURPOSES)
     ]
     main = [source for group in groups for source in group]
     apart = _apart([*main, *preferences, *(source for _, source in pinned)])
@@ -364,7 +364,7 @@ def _portable(settings: DataSettings, sources: Sources) -> dict[str, Any]:
         "preferences": [source.name for source in sources.preferences] or None,
         "pinned": pinned,
         "earlier": settings.earlier and Path(settings.earlier).name,
-        "benchmarks": [Path(name).name for name in settings.benchmarks],
+        "benchmarks": [Path(path_of(source)).name for source in settings.benchmarks],
     }
 
 
@@ -389,6 +389,10 @@ def _source_entry(source: Source) -> dict[str, Any]:
         "mapping": source.layout.name,
         "columns": list(source.layout.columns),
         "stated": dict(source.columns),
+        "ignored": list(source.ignored),
+        "kept": dict(source.kept),
+        "told": dict(source.told),
+        "left_out": list(source.left_out),
         "skipped": len(source.skipped),
         "thinned": len(source.thinned),
         "example": {key: text if text is None else text[:300] for key, text in shown.items()},

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from whet.core.errors import RecipeError
+from whet.core.recipe.data import SourceSettings, path_of, sources_in
 from whet.core.recipe.file import field_table, known_keys, load_recipe
 from whet.core.runfolder import resolved_yaml
 
@@ -254,6 +255,47 @@ def test_a_mapping_is_given_whole_or_name_by_name() -> None:
     assert by_name.recipe.data.pinned == {"final": "test.jsonl"}
     (problem,) = problems(None, **{"data.columns": "question"})
     assert problem == "--data.columns: data.columns: must be a mapping, such as {name: value} (got 'question')"
+
+
+def test_a_source_may_be_read_in_its_own_way(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "data:\n  source:\n    - {path: a.jsonl, columns: {prompt: '{Body} {Question}'}, ignore: [images]}\n"
+        "    - b.csv\n  pinned: {final: {path: c.jsonl, split: test}}\n  preferences: {path: d, config: main}\n"
+    )
+    data = load_recipe(path, environ={}).recipe.data
+    first, second = sources_in(data)
+    assert isinstance(first, SourceSettings)
+    assert (first.path, first.columns, first.ignore) == ("a.jsonl", {"prompt": "{Body} {Question}"}, ("images",))
+    assert (second, path_of(second), path_of(first)) == ("b.csv", "b.csv", "a.jsonl")
+    assert [path_of(source) for source in (*data.pinned.values(), data.preferences or "")] == ["c.jsonl", "d"]
+    by_flags = load_recipe(
+        None, overrides={"data.source.path": "a.jsonl", "data.source.columns.prompt": "{Body} {Question}"}, environ={}
+    ).recipe.data
+    assert by_flags.source == SourceSettings(path="a.jsonl", columns={"prompt": "{Body} {Question}"})
+    whole = load_recipe(None, overrides={"data.source": "{path: a.jsonl, ignore: [x]}"}, environ={}).recipe.data
+    assert whole.source == SourceSettings(path="a.jsonl", ignore=("x",))
+    (tmp_path / "again.yaml").write_text(
+        resolved_yaml(load_recipe(path, environ={}).recipe.model_dump(mode="json"), {})
+    )
+    assert load_recipe(tmp_path / "again.yaml", environ={}).recipe.data == data
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("source: {path: a, colums: {}}", "unknown key 'data.source.colums'; did you mean 'data.source.columns'?"),
+        ("source: [a, {columns: {}}]", "data.source.1.path: is missing"),
+        ("pinned: {final: {path: 3}}", "data.pinned.final.path: must be text; put it in quotes (got 3)"),
+        ("source: [{path: a, columns: {prompt: '{a!r}'}}]", "data.source.0.columns: '{a!r}': '{a!r}' is more than"),
+        ("columns: {prompt: '{'}", "data.columns: '{' has a single '{'; write '{{' for the sign"),
+    ],
+)
+def test_a_mistake_within_a_source_has_its_line(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(f"data:\n  {text}\n")
+    (problem,) = problems(path)
+    assert problem.startswith(f"r.yaml:2: {expected}")
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,16 @@ import pytest
 
 from whet.core.records import Comparison, Conversation, Message, Origin, Prompt, Ranking, Record
 from whet.data.layouts import LAYOUTS
-from whet.data.layouts.fields import BadRow, Skipped
+from whet.data.layouts.fields import BadRow, Skipped, Told
 from whet.data.layouts.recognise import FIELDS, read_row, recognise
 
 ORIGIN = Origin(source="rows.jsonl", row=0)
 
 
 def read(row: Mapping[str, Any], *, think: bool = True) -> Record:
-    layout = recognise(frozenset(key for key, value in row.items() if value is not None))
+    layout = recognise(row)
     assert layout is not None
-    (record,) = read_row(layout, row, ORIGIN, think=think)
-    assert not isinstance(record, Skipped)
+    (record,) = (part for part in read_row(layout, row, ORIGIN, think=think) if not isinstance(part, Skipped | Told))
     return record
 
 
@@ -87,19 +86,16 @@ def test_openai_developer_turn_is_a_system_turn() -> None:
 def test_text_parts_weights_and_an_empty_system_turn() -> None:
     """OpenAI's fine-tuning rows: parts of text are joined, an answer of weight 0 is context or left out."""
     parts = [{"type": "text", "text": "3+2"}, {"type": "text", "text": "?"}]
-    row = conversation(
-        {
-            "messages": [
-                {"role": "system", "content": ""},
-                {"role": "user", "content": "Hi"},
-                {"role": "assistant", "content": "Go away", "weight": 0},
-                {"role": "user", "content": parts},
-                {"role": "assistant", "content": "5", "weight": 1},
-                {"role": "user", "content": "Sure?"},
-                {"role": "assistant", "content": "No", "weight": 0},
-            ]
-        }
-    )
+    turns = [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Go away", "weight": 0},
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": "5", "weight": 1},
+        {"role": "user", "content": "Sure?"},
+        {"role": "assistant", "content": "No", "weight": 0},
+    ]
+    row = conversation({"messages": turns})
     assert [turn.content for turn in row.prompt.messages] == ["Hi", "Go away", "3+2?"]
     assert row.completion == "5"
 
@@ -114,6 +110,59 @@ def test_openai_preferences() -> None:
     )
     assert isinstance(record, Comparison)
     assert (record.prompt.text, record.chosen, record.rejected) == ("3+2?", "5", "6")
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer", "thinking", "as_it_is"),
+    [
+        (r"\frac{1}{7}", r"\frac{1}{7}", r"<answer>\frac{1}{7}</answer>", r"\frac{1}{7}"),
+        (r"$2\sqrt{2}$", r"2\sqrt{2}", r"<answer>2\sqrt{2}</answer>", r"$2\sqrt{2}$"),
+        ("(C)", "(C)", "<answer>(C)</answer>", "(C)"),
+        (r"So $x=\boxed{5}$.", "5", r"<think>So $x=\boxed{5}$.</think><answer>5</answer>", r"So $x=\boxed{5}$."),
+        (
+            "#### Step 1\nAdd.\n#### Step 2\nIt is \\boxed{5}.",
+            "5",
+            "<think>#### Step 1\nAdd.\n#### Step 2\nIt is \\boxed{5}.</think><answer>5</answer>",
+            "#### Step 1\nAdd.\n#### Step 2\nIt is \\boxed{5}.",
+        ),
+        ("#### Step 1\nAdd them.", None, "#### Step 1\nAdd them.", "#### Step 1\nAdd them."),
+    ],
+)
+def test_answers_in_latex_and_in_boxes_are_known(
+    solution: str, answer: str | None, thinking: str, as_it_is: str
+) -> None:
+    row = {"question": "How much?", "answer": solution}
+    assert conversation(row).prompt.answer == answer
+    assert (conversation(row).completion, conversation(row, think=False).completion) == (thinking, as_it_is)
+
+
+def test_prompts_and_messages_with_what_is_right() -> None:
+    """verl's and open-instruct's rows for verifiable rewards."""
+    judged = {"style": "rule", "ground_truth": "72"}
+    prompt = read({"data_source": "x", "prompt": [{"role": "user", "content": "3+2?"}], "reward_model": judged})
+    assert isinstance(prompt, Prompt)
+    assert (prompt.text, prompt.answer, prompt.columns) == ("3+2?", "72", {"data_source": "x", "reward_model": judged})
+    asked = [{"role": "user", "content": "3+2?"}]
+    for truth in ("5", 5, ["5"]):
+        prompt = read({"messages": asked, "ground_truth": truth, "dataset": "x"})
+        assert isinstance(prompt, Prompt)
+        assert prompt.answer == "5"
+    row = conversation({"messages": [*asked, {"role": "assistant", "content": "It is 5."}], "ground_truth": "5"})
+    assert (row.completion, row.prompt.answer) == ("It is 5.", "5")
+    found = refused({"messages": asked, "ground_truth": ["5", "6"]}, "messages with a known answer")
+    assert found == ("ground_truth", "not text or a number but list")
+    found = refused({"prompt": "?", "reward_model": "x"}, "prompts with what is right (verl)")
+    assert found == ("reward_model", "not an object with ground_truth but str")
+
+
+def test_the_answer_of_every_layout_is_known_or_stays_beside() -> None:
+    assert conversation({"instruction": "3+2?", "output": "It is 5.", "answer": 5}).prompt.answer == "5"
+    assert conversation({"messages": _TURNS, "answer": 5}).prompt.answer == "5"
+    with pytest.raises(BadRow, match="may hold the answer"):
+        read({"text": "Once upon a time", "answer": "5"})
+
+
+_TURNS = [{"role": "user", "content": "3+2?"}, {"role": "assistant", "content": "It is 5."}]
 
 
 def test_a_bare_number_is_a_demonstration_with_a_known_answer() -> None:
@@ -234,13 +283,15 @@ def test_control_tokens_are_content() -> None:
 
 
 def test_every_layout_is_recognised_from_its_own_columns() -> None:
+    graded = [{"score": 1}]
     for layout in LAYOUTS:
-        assert recognise(frozenset(layout.columns)) == layout
-    assert recognise(frozenset({"title", "body"})) is None
+        cells = dict.fromkeys(layout.columns, "x") | ({layout.columns[1]: graded} if "graded" in layout.name else {})
+        assert recognise(cells) == layout
+    assert recognise({"title": "a", "body": "b"}) is None
 
 
 def test_fields_that_a_person_named_decide_between_layouts() -> None:
-    both = frozenset({"messages", "question", "answer"})
+    both = dict.fromkeys(("messages", "question", "answer"), "x")
     first, stated = recognise(both), recognise(both, frozenset({"question", "answer"}))
     assert first is not None
     assert first.name == "messages"

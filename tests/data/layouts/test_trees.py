@@ -162,7 +162,7 @@ def test_a_deep_tree_needs_no_recursion() -> None:
 
 
 def test_a_prompt_and_completion_is_no_tree() -> None:
-    layout = recognise(frozenset({"message_tree_id", "prompt", "completion"}))
+    layout = recognise({"message_tree_id": "t", "prompt": "a", "completion": "b"})
     assert layout is not None
     assert layout.name == "prompt and completion"
 

@@ -15,7 +15,7 @@ import pytest
 
 from whet.core.errors import DataError
 from whet.data.readers.files import file_rows, is_data_file
-from whet.data.readers.lines import Broken
+from whet.data.readers.lines import Broken, Reading
 
 ROWS = [{"prompt": f"What is {n}+{n}?", "completion": str(2 * n)} for n in range(2500)]
 
@@ -228,7 +228,7 @@ def test_cells_of_a_table(tmp_path: Path) -> None:
 def test_a_table_without_a_header_goes_by_places(tmp_path: Path) -> None:
     path = tmp_path / "rows.tsv"
     path.write_text("3+2?\t5\n3+3?\t6\n")
-    places = {"question": "1", "answer": "2"}
+    places = Reading(fields={"question", "answer"}, columns={"1", "2"})
     assert list(file_rows(path, places)) == [{"1": "3+2?", "2": "5"}, {"1": "3+3?", "2": "6"}]
     # A header is taken for one where it holds the stated names, our own, or a library's numbers from 0.
     for header in ("2\t1", "question\tanswer", "0\t1"):

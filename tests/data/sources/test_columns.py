@@ -8,7 +8,8 @@ import pytest
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
-from whet.core.records import Conversation, prompt_in
+from whet.core.recipe.data import SourceSettings, sources_in
+from whet.core.records import Conversation, Rejected, prompt_in
 from whet.data.sources.read import Source, read_sources, stream_file
 
 REAL = Path(__file__).parents[4] / "shared" / "data"
@@ -120,15 +121,127 @@ def test_a_column_name_that_no_terminal_can_print_is_escaped(tmp_path: Path) -> 
         read(path, {})
 
 
+def test_a_text_of_several_columns_is_one_field(tmp_path: Path) -> None:
+    rows = [
+        {"Body": "Two hens lay 3 eggs each.", "Question": "How many eggs?", "Answer": 6.0, "Type": "product"},
+        {"Body": "One more hen comes.", "Question": None, "Answer": 9},
+        {"Body": ["a", 2], "Question": "b", "Answer": 1},
+        {"Body": {"a": 1}, "Question": "b", "Answer": 1},
+    ]
+    columns = {"input": "{Body} {Question}", "target": "Answer"}
+    source = read(written(tmp_path, rows), columns)
+    assert (source.layout.name, source.columns) == ("input and target", columns)
+    first, listed = source.records
+    assert (prompt_in(first).text, prompt_in(first).answer) == ("Two hens lay 3 eggs each. How many eggs?", "6")
+    assert prompt_in(first).columns == {"Body": rows[0]["Body"], "Question": "How many eggs?", "Type": "product"}
+    assert prompt_in(listed).text == "a\n2 b"
+    assert [(row.origin.row, row.field, row.reason[:24]) for row in source.rejected] == [
+        (1, "Question", "missing or empty, in a t"),
+        (3, "Body", "not text, a number or a "),
+    ]
+    streamed = list(stream_file(tmp_path / "rows.jsonl", DataSettings(columns=columns)))
+    assert [row for row in streamed if not isinstance(row, Rejected)] == list(source.records)
+
+
+def test_a_column_that_may_be_missing_leaves_no_blanks_behind(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "Add.", "context": "1 and 2"},
+        {"instruction": "Sing.", "context": ""},
+        {"instruction": "Go."},
+    ]
+    path = written(tmp_path, [row | {"response": "ok"} for row in rows])
+    source = read(path, {"prompt": "{instruction}\n\n{context?}", "completion": "response"})
+    assert [prompt_in(record).text for record in source.records] == ["Add.\n\n1 and 2", "Sing.", "Go."]
+
+
+def test_a_place_inside_a_column_is_a_field(tmp_path: Path) -> None:
+    rows = [
+        {"task": {"question": "3+2?"}, "runs": [{"out": "5"}, {"out": "6"}]},
+        {"task": {"question": "3+4?"}, "runs": []},
+        {"task": "3+5?", "runs": [{"out": "8"}]},
+    ]
+    source = read(written(tmp_path, rows), {"prompt": "task.question", "completion": "runs[0].out"})
+    (record,) = source.records
+    assert isinstance(record, Conversation)
+    assert (record.prompt.text, record.completion) == ("3+2?", "5")
+    assert record.prompt.columns == rows[0]  # what else is in these columns stays there for rewards
+    assert [(row.field, row.reason) for row in source.rejected] == [
+        ("runs[0].out", "missing or null"),
+        ("task.question", "missing or null"),
+    ]
+
+
+def test_each_source_has_its_own_mapping(tmp_path: Path) -> None:
+    first = SourceSettings(
+        path=str(written(tmp_path, [{"Body": "One.", "Question": "Two?", "Answer": "3"}], "a.jsonl")),
+        columns={"question": "{Body} {Question}", "answer": "Answer"},
+    )
+    second = written(tmp_path, [{"problem": "Four?", "solution": "5"}], "b.jsonl")
+    plain = written(tmp_path, [{"question": "Six?", "answer": "7"}], "c.jsonl")
+    columns = {"question": "problem", "answer": "solution"}
+    settings = DataSettings(source=(first, str(second), str(plain)), columns=columns)
+    sources = [read_sources(source, settings, seed=0)[0] for source in sources_in(settings)]
+    assert [prompt_in(source.records[0]).text for source in sources] == ["One. Two?", "Four?", "Six?"]
+    assert [source.columns for source in sources] == [first.columns, columns, {}]
+    with pytest.raises(DataError, match=r"a.jsonl has no column 'Bdy' in '{Bdy} {Question}', which is to be 'prompt'"):
+        read_sources(first.model_copy(update={"columns": {"prompt": "{Bdy} {Question}"}}), settings, seed=0)
+
+
+def test_what_is_ignored_is_neither_read_nor_refused_and_stays_beside(tmp_path: Path) -> None:
+    answer = {"role": "assistant", "content": "5", "reasoning_content": "hm"}
+    rows = [{"messages": [{"role": "user", "content": "3+2?"}, answer], "images": ["0.jpg"], "system": "Be brief."}]
+    path = written(tmp_path, rows)
+    assert [row.field for row in read(path, {}).rejected] == ["images"]
+    source = read(path, {}, ignore=("images", "reasoning_content", "system"))
+    (record,) = source.records
+    assert isinstance(record, Conversation)
+    assert (record.completion, len(record.prompt.messages)) == ("5", 1)
+    assert record.prompt.columns == {"images": ["0.jpg"], "system": "Be brief."}
+    assert (source.ignored, source.told) == (("images", "reasoning_content", "system"), {})
+    prompts = written(tmp_path, [{"prompt": "3+2?", "solution": "5"}], "prompts.jsonl")
+    assert len(read(prompts, {}).records) == 0
+    own = SourceSettings(path=str(prompts), ignore=("solution",))
+    (kept,) = read_sources(own, DataSettings(), seed=0)[0].records
+    assert prompt_in(kept).columns == {"solution": "5"}
+
+
+def test_what_changes_nothing_and_what_is_kept_is_counted(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "3+2?", "name": "Ann"}, {"role": "assistant", "content": "5", "name": "Bo"}]
+    rows = [{"messages": turns, "level": 1}, {"messages": turns, "rating": 3}, {"messages": []}]
+    source = read(written(tmp_path, rows), {})
+    assert source.told == {
+        "name of a turn: which no template is given": 2,
+        "rating: a grade of the row, by which nothing is chosen": 1,
+    }
+    assert source.kept == {"level": 1, "rating": 1}
+
+
+def test_advice_loses_no_column(tmp_path: Path) -> None:
+    row = {"ID": "1", "Body": "One.", "Question": "Two?", "Equation": "1+1", "Answer": 2, "Type": "sum", "Empty": None}
+    with pytest.raises(DataError) as caught:
+        read(written(tmp_path, [row]), {})
+    said = str(caught.value)
+    assert "no known layout in its columns (Answer, Body, Equation, ID, Question, Type)" in said
+    assert 'for example data.columns: {question: "{Body}\\n{Question}", answer: Answer}' in said
+    assert "; nothing reads Equation, ID, Type then" in said
+    source = read(tmp_path / "rows.jsonl", {"question": "{Body}\n{Question}", "answer": "Answer"})
+    assert prompt_in(source.records[0]).text == "One.\nTwo?"
+    many = {f"column_{number}": "x" for number in range(60)}
+    with pytest.raises(DataError) as caught:
+        read(written(tmp_path, [many]), {})
+    assert all(name in str(caught.value) for name in many)
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real data sets are not beside the repository")
 def test_real_files_whose_columns_must_be_named() -> None:
     english = read(REAL / "mgsm" / "mgsm_en.tsv", {"question": "1", "answer": "2"})
     answers = [prompt_in(record).answer for record in english.records]
     assert (english.rows, len(answers), english.rejected) == (250, 250, ())
     assert [answer for answer in answers if answer and len(answer) > 5] == ["114200", "276000"]
-    options = read(
-        REAL / "aqua" / "dev.json", {"question": "question", "completion": "rationale", "prompt": "question"}
-    )
+    columns = {"completion": "rationale", "prompt": "{question}\n{options}", "answer": "correct"}
+    options = read(REAL / "aqua" / "dev.json", columns)
     assert (options.layout.name, options.rejected) == ("prompt and completion", ())
+    assert {prompt_in(record).answer for record in options.records} == set("ABCDE")
+    assert prompt_in(options.records[0]).text.splitlines()[1:] == ["A)32400", "B)6000", "C)600", "D)60000", "E)10"]
     whole = REAL / "gsm8k" / "example_model_solutions.jsonl.gz"
     assert len(read(whole, {"question": "question", "answer": "ground_truth"}).records) == 1319

@@ -3,12 +3,22 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from whet.core.recipe.column import read_column
 from whet.core.recipe.section import Count, Rows, Section, Share
 from whet.core.records import Purpose
 
-__all__ = ["ArithmeticSettings", "DataSettings", "SizeSettings"]
+__all__ = ["ArithmeticSettings", "DataSettings", "SizeSettings", "SourceSettings", "path_of", "sources_in"]
+
+
+def _readable_columns(columns: Mapping[str, str]) -> Mapping[str, str]:
+    for column in columns.values():
+        read_column(column)
+    return columns
+
+
+Columns = Annotated[Mapping[str, str], AfterValidator(_readable_columns)]
 
 
 class ArithmeticSettings(Section):
@@ -70,13 +80,23 @@ class SizeSettings(Section):
         return self
 
 
+class SourceSettings(Section):
+    """A source that is read in its own way; what is not given is as `data` says."""
+
+    path: Annotated[str, Field(min_length=1, description="a file, a folder, a hub id, or whet:arithmetic")]
+    columns: Annotated[Columns | None, Field(description="as data.columns, for this source alone")] = None
+    ignore: Annotated[tuple[str, ...] | None, Field(description="as data.ignore, for this source alone")] = None
+    config: Annotated[str | None, Field(description="as data.config, for this source alone")] = None
+    split: Annotated[str | None, Field(description="as data.split, for this source alone")] = None
+
+
 class DataSettings(Section):
     """Where the rows come from and how they are prepared."""
 
     source: Annotated[
-        str | tuple[str, ...],
+        str | SourceSettings | tuple[str | SourceSettings, ...],
         Field(
-            description="whet:arithmetic, a file (.jsonl .json .csv .tsv .parquet .arrow, the text ones also .gz and .zst), a folder, or a hub id; several are mixed"
+            description="whet:arithmetic, a file (.jsonl .json .csv .tsv .parquet .arrow, the text ones also .gz and .zst), a folder, or a hub id; several are mixed. One that is read in its own way: {path: FILE, columns: {...}, ignore: [...], config: ..., split: ...}, here and wherever else a source is named"
         ),
     ] = "whet:arithmetic"
     weights: Annotated[
@@ -86,15 +106,21 @@ class DataSettings(Section):
         ),
     ] = None
     columns: Annotated[
-        Mapping[str, str],
+        Columns,
         Field(
-            description="which column is what, where a source names them otherwise: {question: Problem, answer: Solution}"
+            description="which column is what, where a source names them otherwise: {question: Problem, answer: Solution}; a place inside one (question.text, choices[0]); or a text of several: {prompt: '{Body} {Question}'}, {name?} for one that may be missing"
         ),
     ] = Field(default_factory=dict)
+    ignore: Annotated[
+        tuple[str, ...],
+        Field(
+            description="columns, or keys of turns, that change nothing here although whet would read or refuse them: columns stay beside the row for your rewards, keys go"
+        ),
+    ] = ()
     config: Annotated[str | None, Field(description="configuration of a hub data set, such as main")] = None
     split: Annotated[str, Field(description="split of a hub data set")] = "train"
     preferences: Annotated[
-        str | None,
+        str | SourceSettings | None,
         Field(
             description="a further source of chosen/rejected or ranked rows for the reward model; without it rankings are derived from the demonstrations"
         ),
@@ -108,7 +134,7 @@ class DataSettings(Section):
     ] = "think"
     sizes: Annotated[SizeSettings, Field(description="rows or ratios for the eight purposes")] = SizeSettings()
     pinned: Annotated[
-        Mapping[Purpose, str],
+        Mapping[Purpose, str | SourceSettings],
         Field(
             description="sources that are a purpose's rows as they are, such as a published test set: {final: test.jsonl}; rows like theirs go nowhere else"
         ),
@@ -155,13 +181,27 @@ class DataSettings(Section):
         ),
     ] = "words"
     benchmarks: Annotated[
-        tuple[str, ...],
+        tuple[str | SourceSettings, ...],
         Field(description="benchmark files or folders; rows that hold one of their questions leave every purpose"),
     ] = ()
     workers: Annotated[
         Rows, Field(description="0: this process; more: that many workers of Ray Data (needs whet[ray]), the same bits")
     ] = 0
+    max_row_bytes: Annotated[
+        Count,
+        Field(description="a row that takes more bytes, unpacked, is refused before it is read; it bounds memory"),
+    ] = 1 << 22
     max_rejected_share: Annotated[Share, Field(description="stop when more than this share of the rows is refused")] = (
         0.05
     )
     arithmetic: Annotated[ArithmeticSettings, Field(description="settings of whet:arithmetic")] = ArithmeticSettings()
+
+
+def sources_in(settings: DataSettings) -> tuple[str | SourceSettings, ...]:
+    """What `data.source` names, one or several."""
+    return settings.source if isinstance(settings.source, tuple) else (settings.source,)
+
+
+def path_of(source: str | SourceSettings) -> str:
+    """The file, folder or hub id of a source, in whichever way it was named."""
+    return source if isinstance(source, str) else source.path

@@ -121,11 +121,24 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section class behind `X` or `X | None`; lists of sections are values."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate if annotation is candidate or type(None) in get_args(annotation) else None
-    return None
+    """The section class behind `X` or `X | None`; lists of sections, and what may also be a text, are values."""
+    kinds = set(get_args(annotation) or (annotation,)) - {type(None)}
+    only = kinds.pop() if len(kinds) == 1 else None
+    return only if isinstance(only, type) and issubclass(only, BaseModel) else None
+
+
+def _item_section(annotation: Any) -> type[BaseModel] | None:
+    """The section class that the items of a value are of, however deep it stands in the annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _item_section(inner)) is not None), None)
+
+
+@functools.cache
+def _item_sections() -> Mapping[str, type[BaseModel]]:
+    """The values that hold sections, such as `rl.rewards`, and the class of these."""
+    values = ((key, field.annotation) for key, field in known_keys().items() if section_of(field.annotation) is None)
+    return {key: items for key, annotation in values if (items := _item_section(annotation)) is not None}
 
 
 def shown_default(field: Any) -> str:
@@ -184,8 +197,8 @@ def _meant(key: str, value: Any) -> Any:
         return value
     kinds = _kinds(key)
     if str in kinds and not (value == "null" and type(None) in kinds):
-        is_list = value.startswith("[") and len(kinds) > 1
-        return read_value(value) if is_list else value
+        is_structure = value.startswith(("[", "{")) and len(kinds) > 1
+        return read_value(value) if is_structure else value
     return read_value(value)
 
 
@@ -282,8 +295,8 @@ def _explained(error: ValidationError, origins: Mapping[str, str], file: str) ->
     sections = {place[:depth] for place in places for depth in range(len(place))}
     said = set()
     for problem, place in zip(problems, places, strict=True):
-        is_inside_list = any(isinstance(part, int) for part in place)
-        if problem["type"] == "extra_forbidden" and not is_inside_list:
+        items = _items_around(place)
+        if problem["type"] == "extra_forbidden" and items is None:
             continue  # named by `_unknown`, with a suggestion
         if place in sections and place:
             continue  # a list whose items are wrong is reported by its items
@@ -292,24 +305,30 @@ def _explained(error: ValidationError, origins: Mapping[str, str], file: str) ->
             continue  # each alternative of a union complains
         said.add(key)
         where = _where(key, origins, file)
-        if is_inside_list and problem["type"] == "extra_forbidden":
-            yield f"{where}: unknown key {key!r}{_hint_in_list(place)}"
+        if items is not None and problem["type"] == "extra_forbidden":
+            yield f"{where}: unknown key {key!r}{_hint_in_item(place, items)}"
         else:
             yield f"{where}: {f'{key}: ' if key else ''}{_message(problem)}"
 
 
-def _hint_in_list(place: Sequence[int | str]) -> str:
-    """As `_hint`, for a key of an item of a list of sections, such as `rl.rewards.0.wieght`."""
-    *above, _, name = place
-    items = get_args(known_keys()[".".join(map(str, above))].annotation)[0]
+def _items_around(place: Sequence[int | str]) -> type[BaseModel] | None:
+    """The class of the sections in a value, when the place is inside such a value."""
+    key = ".".join(map(str, place))
+    return next((items for value, items in _item_sections().items() if key.startswith(f"{value}.")), None)
+
+
+def _hint_in_item(place: Sequence[int | str], items: type[BaseModel]) -> str:
+    """As `_hint`, for a key of a section in a value, such as `rl.rewards.0.wieght`."""
+    *above, name = place
     near = difflib.get_close_matches(str(name), items.model_fields, n=1, cutoff=0.6)
-    section = ".".join(map(str, place[:-1]))
+    section = ".".join(map(str, above))
     return f"; did you mean {f'{section}.{near[0]}'!r}?" if near else f"; known: {', '.join(items.model_fields)}"
 
 
 def _place(loc: Sequence[int | str]) -> tuple[int | str, ...]:
     """Where a problem is, without pydantic's names of the alternatives of a union."""
-    return tuple(part for part in loc if isinstance(part, int) or (part.isidentifier() and part != "str"))
+    alternatives = {"str", *(items.__name__ for items in _item_sections().values())}
+    return tuple(part for part in loc if isinstance(part, int) or (part.isidentifier() and part not in alternatives))
 
 
 def _message(problem: Any) -> str:

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from whet.core.errors import DataError
 from whet.core.files import atomic_file
-from whet.data.readers.lines import bare_name, lines_of
+from whet.data.readers.lines import LongLine, Reading, bare_name, lines_of
 
 __all__ = ["refuse_other_formats", "write_without"]
 
@@ -39,9 +39,9 @@ def write_without(source: Path, out: Path, left_out: set[int]) -> int:
 def _lines(source: Path, out: Path, stream: IO[bytes], left_out: set[int]) -> int:
     written = 0
     with _packed(out, stream) as packed:
-        rows = (line for line in lines_of(source) if not line.isspace())
+        rows = (line for line in lines_of(source, Reading()) if isinstance(line, LongLine) or not line.isspace())
         for number, line in enumerate(rows):
-            if number not in left_out:
+            if number not in left_out and not isinstance(line, LongLine):
                 packed.write(line)
                 written += 1
     return written

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
+from whet.core.recipe.data import SourceSettings
 from whet.core.records import TRAINING_PURPOSES, Prompt, Record, Rejected, prompt_in
 from whet.data.contamination.benchmark import KINDS, Benchmark, Hit
 from whet.data.manifest import read_rows
@@ -112,13 +113,13 @@ def training_sample(rows: Iterator[Record]) -> list[str]:
     return sample
 
 
-def read_benchmarks(names: Sequence[str], settings: DataSettings) -> list[Record]:
+def read_benchmarks(names: Sequence[str | SourceSettings], settings: DataSettings) -> list[Record]:
     """Every question of benchmark files, folders or hub ids."""
     return _questions(names, settings.model_copy(update={"benchmarks": tuple(names), "limit": None}))[0]
 
 
-def _questions(names: Sequence[str], settings: DataSettings) -> tuple[list[Record], list[Rejected]]:
-    sources = [source for name in names for source in read_sources(name, settings, seed=0)]
+def _questions(names: Sequence[str | SourceSettings], settings: DataSettings) -> tuple[list[Record], list[Rejected]]:
+    sources = [source for name in names for source in read_sources(name, settings, seed=0, is_held_out=True)]
     for source in sources:
         if not source.records and source.rejected:
             first = source.rejected[0]

@@ -1,19 +1,11 @@
-"""Alpaca"s rows: an instruction, what it is about, and the output."""
+"""Alpaca's rows: an instruction, what it is about, and the output."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from whet.core.records import Conversation, Message, Origin, Record
-from whet.data.layouts.fields import (
-    BadRow,
-    Row,
-    as_text,
-    optional_text,
-    prompt_of,
-    system_turn,
-    text_in,
-    user_turn,
-)
+from whet.data.layouts.fields import BadRow, Row, answer_in, as_text, optional_text, prompt_of, text_in
+from whet.data.layouts.turns import user_turn, with_system
 
 __all__ = ["alpaca", "instruction_turns"]
 
@@ -23,7 +15,7 @@ def instruction_turns(row: Row) -> tuple[Message, ...]:
     context, text = optional_text(row, "input"), text_in(row, "instruction")
     if context.strip():
         text = f"{text}\n{context}"
-    return (*system_turn(row), *_earlier_turns(row.get("history")), *user_turn(text))
+    return with_system(row, (*_earlier_turns(row.get("history")), *user_turn(text)))
 
 
 def _earlier_turns(history: Any) -> Iterator[Message]:
@@ -38,6 +30,5 @@ def _earlier_turns(history: Any) -> Iterator[Message]:
 
 
 def alpaca(row: Row, origin: Origin, think: bool) -> Record:
-    used = ("instruction", "input", "output", "system", "history")
-    prompt = prompt_of(row, instruction_turns(row), origin, used, None)
+    prompt = prompt_of(instruction_turns(row), origin, answer_in(row))
     return Conversation(prompt=prompt, completion=text_in(row, "output"))

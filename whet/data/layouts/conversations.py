@@ -1,54 +1,51 @@
-"""Conversations as lists of turns: OpenAI"s messages and ShareGPT"s."""
+"""Conversations as lists of turns: OpenAI's messages and ShareGPT's, with a known answer or a rejected one beside."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from whet.core.records import Conversation, Message, Origin, Record
-from whet.data.layouts.fields import (
-    BadRow,
-    Row,
-    Skipped,
-    answer_in,
-    prompt_of,
-    system_turn,
-    turns_of,
-)
+from whet.core.records import Conversation, Origin, Record
+from whet.data.layouts.fields import BadRow, Row, Skipped, answer_in, answer_of, prompt_of
+from whet.data.layouts.layout import Part
+from whet.data.layouts.turns import Turn, messages_of, turns_of, with_system
 
-__all__ = ["messages", "sharegpt"]
+__all__ = ["messages", "messages_with_truth", "sharegpt"]
 
 
-def messages(row: Row, origin: Origin, think: bool) -> Sequence[Record | Skipped]:
-    return _conversation(row, turns_of(_learned(row["messages"]), "messages"), origin, ("messages",))
+def messages(row: Row, origin: Origin, think: bool) -> Sequence[Part]:
+    return _conversation(row, "messages", origin, answer_in(row))
 
 
-def _learned(turns: Any) -> Any:
-    """OpenAI's weight 0 marks an answer that is not to be learned: the turns up to the last one that is."""
-    if not isinstance(turns, list) or not any(isinstance(turn, dict) and turn.get("weight") == 0 for turn in turns):
-        return turns
-    learned = [
-        place
-        for place, turn in enumerate(turns)
-        if isinstance(turn, dict) and turn.get("role") == "assistant" and turn.get("weight") != 0
-    ]
-    if not learned:
-        raise BadRow("messages", "every answer has weight 0, so none is to be learned")
-    return turns[: learned[-1] + 1]
+def sharegpt(row: Row, origin: Origin, think: bool) -> Sequence[Part]:
+    return _conversation(row, "conversations", origin, answer_in(row))
 
 
-def sharegpt(row: Row, origin: Origin, think: bool) -> Sequence[Record | Skipped]:
-    turns = turns_of(row["conversations"], "conversations")
-    return _conversation(row, (*system_turn(row), *turns), origin, ("conversations", "system"))
+def messages_with_truth(row: Row, origin: Origin, think: bool) -> Record | Sequence[Part]:
+    """open-instruct's rows for verifiable rewards: messages that end with the user's, and what is right."""
+    truth = row["ground_truth"]
+    if isinstance(truth, list) and len(truth) == 1:
+        truth = truth[0]
+    answer = answer_of(truth, "ground_truth")
+    turns = turns_of(row["messages"], "messages")
+    if turns[-1].role == "user":
+        return prompt_of(with_system(row, messages_of(turns)), origin, answer)
+    return _conversation(row, "messages", origin, answer)
 
 
-def _conversation(
-    row: Row, turns: tuple[Message, ...], origin: Origin, used: tuple[str, ...]
-) -> Sequence[Record | Skipped]:
-    """The last assistant turn is the completion, everything before it the prompt; what follows it is skipped."""
-    last = max((place for place, turn in enumerate(turns) if turn.role == "assistant"), default=-1)
+def _conversation(row: Row, field: str, origin: Origin, answer: str | None) -> Sequence[Part]:
+    """The last answer that is to be learned is the completion, everything before it the prompt; the rest is skipped."""
+    turns = turns_of(row[field], field)
+    last = _last_learned(turns, field)
     if not any(turn.role == "user" for turn in turns[: max(last, 0)]):
-        raise BadRow(used[0], "no assistant turn after a user's")
-    record = Conversation(
-        prompt=prompt_of(row, turns[:last], origin, used, answer_in(row)), completion=turns[last].content
-    )
+        raise BadRow(field, "no assistant turn after a user's")
+    prompt = prompt_of(with_system(row, messages_of(turns[:last])), origin, answer)
+    record = Conversation(prompt=prompt, completion=turns[last].answer)
     behind = len(turns) - last - 1
-    return (record, Skipped(used[0], f"turns behind the last answer: {behind}")) if behind else (record,)
+    return (record, Skipped(field, f"turns behind the last answer: {behind}")) if behind else (record,)
+
+
+def _last_learned(turns: Sequence[Turn], field: str) -> int:
+    """The place of the last answer that is not marked as mere context; -1 when nobody answers."""
+    answers = [place for place, turn in enumerate(turns) if turn.role == "assistant"]
+    learned = [place for place in answers if turns[place].is_learned]
+    if answers and not learned:
+        raise BadRow(field, "every answer has weight 0 or is marked otherwise as not to be learned")
+    return learned[-1] if learned else -1

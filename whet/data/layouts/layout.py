@@ -7,15 +7,40 @@ from whet.core.records import Origin, Record
 from whet.data.layouts.fields import (
     Row,
     Skipped,
+    Told,
 )
 
-__all__ = ["Layout"]
+__all__ = ["Layout", "Part"]
+
+Part = Record | Skipped | Told
+
+
+def _any_row(row: Row) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """A recognised layout: `columns` must all be there; `read(row, origin, think)` makes the record, or several."""
+    """A recognised layout: `columns` must all be there; `read(row, origin, think)` makes the record, or several.
+
+    `reads` are columns that it also understands; neither they nor `columns` stay beside the record, but those that it
+    `keeps` and a `target` that is read as the known answer. `fits` looks at the cells where names alone say too little.
+    """
 
     name: str
     columns: tuple[str, ...]
-    read: Callable[[Row, Origin, bool], Record | Sequence[Record | Skipped]]
+    read: Callable[[Row, Origin, bool], Record | Sequence[Part]]
+    reads: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+    fits: Callable[[Row], bool] = _any_row
+    has_turns: bool = True  # whether its cells may hold turns, whose keys are then looked at
+
+    @property
+    def understands(self) -> frozenset[str]:
+        """Every column that is read, or refused, by the layout itself."""
+        return frozenset((*self.columns, *self.reads))
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The columns that are no longer needed beside the record."""
+        return (frozenset(self.columns) | frozenset(self.reads) - {"target"}) - frozenset(self.keeps)

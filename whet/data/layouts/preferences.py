@@ -1,59 +1,115 @@
-"""Two completions of which one is better: chosen and rejected, hh-rlhf"s transcripts, OpenAI"s preferences."""
+"""Two completions of which one is better: chosen and rejected, hh-rlhf's transcripts, OpenAI's and ms-swift's pairs."""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from whet.core.records import Comparison, Message, Origin, Record
+from whet.core.records import Comparison, Message, Origin, Prompt, Record
 from whet.data.layouts.alpaca import instruction_turns
 from whet.data.layouts.fields import (
     BadRow,
     Row,
+    Skipped,
+    Told,
     answer_in,
-    asked_in,
+    as_text,
     finite,
-    last_answer,
     prompt_of,
     text_in,
-    turns_of,
-    user_turn,
+    visible,
+)
+from whet.data.layouts.layout import Part
+from whet.data.layouts.turns import asked_in, last_answer, messages_of, turns_of, with_system
+
+__all__ = [
+    "PROMPT_COLUMNS",
+    "SCORE_COLUMNS",
+    "compared",
+    "messages_with_rejected",
+    "openai_preference",
+    "preference",
+    "preference_pairs",
+]
+
+# Where the prompt of a comparison may stand beside it, the first that is there.
+PROMPT_COLUMNS = ("prompt", "conversations", "messages", "instruction", "question", "input")
+# Scores of both sides, which must not say the contrary.
+SCORE_COLUMNS = (
+    ("score_chosen", "score_rejected"),
+    ("chosen_score", "rejected_score"),
+    ("chosen_rating", "rejected_rating"),
 )
 
-__all__ = ["openai_preference", "preference"]
+
+def compared(prompt: Prompt, chosen: str, rejected: str, names: tuple[str, str], margin: Any = None) -> Comparison:
+    """The comparison of two texts that can be told apart; `names` are the fields of the better and the worse one."""
+    if visible(chosen) == visible(rejected):
+        blanks = "" if chosen == rejected else " but for blanks"
+        raise BadRow(names[1], f"the same text as {names[0]}{blanks}")
+    by = None if margin is None else float(finite(margin, "margin"))
+    if by is not None and by < 0:
+        raise BadRow("margin", f"below 0, which says that {names[1]} is the better one")
+    return Comparison(prompt=prompt, chosen=chosen, rejected=rejected, margin=by)
 
 
-def preference(row: Row, origin: Origin, think: bool) -> Record:
-    used = ("prompt", "question", "instruction", "input", "output", "system", "history", "chosen", "rejected", "margin")
-    margin = None if row.get("margin") is None else float(finite(row["margin"], "margin"))
-    if margin is not None and margin < 0:
-        raise BadRow("margin", "below 0, which says that rejected is the better one")
-    if isinstance(row["chosen"], list):
-        shared, chosen, rejected = _chosen_turns(row)
+def preference(row: Row, origin: Origin, think: bool) -> Sequence[Part]:
+    told = _scores(row)
+    if isinstance(row["chosen"], str) and isinstance(row["rejected"], str) and not _asks(row):
+        texts = text_in(row, "chosen"), text_in(row, "rejected")
+        turns, chosen, rejected = _transcripts(*texts)
     else:
-        chosen, rejected = text_in(row, "chosen"), text_in(row, "rejected")
-        if row.get("prompt") is not None:
-            shared = asked_in(row)
-        elif row.get("instruction") is not None:
-            shared = instruction_turns(row)
-        elif row.get("question") is not None:
-            shared = user_turn(text_in(row, "question"))
-        else:
-            shared, chosen, rejected = _transcripts(chosen, rejected)
-    if chosen == rejected:
-        raise BadRow("rejected", "the same text as chosen")
-    prompt = prompt_of(row, shared, origin, used, answer_in(row))
-    return Comparison(prompt=prompt, chosen=chosen, rejected=rejected, margin=margin)
+        turns, chosen, rejected = _sides(row)
+    prompt = prompt_of(with_system(row, turns), origin, answer_in(row))
+    return (compared(prompt, chosen, rejected, ("chosen", "rejected"), row.get("margin")), *told)
 
 
-def _chosen_turns(row: Row) -> tuple[tuple[Message, ...], str, str]:
-    """Two lists of turns: whole conversations, or the answers alone when there is a prompt beside them."""
-    shared, chosen = last_answer(turns_of(row["chosen"], "chosen"), "chosen")
-    other, rejected = last_answer(turns_of(row["rejected"], "rejected"), "rejected")
-    if shared != other:
+def _asks(row: Row) -> str | None:
+    """The column that holds the prompt, None when there is none beside the sides."""
+    return next((name for name in PROMPT_COLUMNS if row.get(name) is not None), None)
+
+
+def _sides(row: Row) -> tuple[tuple[Message, ...], str, str]:
+    """The prompt and both answers; each side is a text, a turn, turns, or a whole conversation."""
+    earlier, chosen = _side(row["chosen"], "chosen")
+    other, rejected = _side(row["rejected"], "rejected")
+    if earlier != other:
         raise BadRow("rejected", "its turns differ from chosen before the last answer")
-    if not any(turn.role == "user" for turn in shared):
-        if row.get("prompt") is None:
-            raise BadRow("prompt", "missing, and chosen holds no turn of the user")
-        shared = (*asked_in(row), *shared)
-    return shared, chosen, rejected
+    if any(turn.role == "user" for turn in earlier):
+        return earlier, chosen, rejected
+    name = _asks(row)
+    if name is None:
+        raise BadRow("prompt", "missing, and chosen holds no turn of the user")
+    return (*_asked(row, name), *earlier), chosen, rejected
+
+
+def _side(value: Any, field: str) -> tuple[tuple[Message, ...], str]:
+    if isinstance(value, Mapping):
+        value = [value]
+    return last_answer(turns_of(value, field), field) if isinstance(value, list) else ((), as_text(value, field))
+
+
+def _asked(row: Row, name: str) -> tuple[Message, ...]:
+    if name == "instruction":
+        return instruction_turns(row)
+    if name not in ("conversations", "messages"):
+        return asked_in(row, name)
+    turns = messages_of(turns_of(row[name], name))
+    if turns[-1].role == "assistant":
+        raise BadRow(name, "ends with an answer; chosen and rejected are to be the answers")
+    return turns
+
+
+def _scores(row: Row) -> tuple[Told, ...]:
+    """What is to be told of both sides' scores; `BadRow` when they say that rejected is the better one."""
+    for names in SCORE_COLUMNS:
+        if any(row.get(name) is None for name in names):
+            continue
+        chosen, rejected = (finite(row[name], name) for name in names)
+        if chosen < rejected:
+            raise BadRow(names[0], f"below {names[1]}, which says that rejected is the better one")
+        if chosen == rejected:
+            return (Told(f"{names[0]} and {names[1]} are equal; chosen was believed"),)
+    return ()
 
 
 def _transcripts(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, str]:
@@ -81,13 +137,53 @@ def _transcripts(chosen: str, rejected: str) -> tuple[tuple[Message, ...], str, 
 def openai_preference(row: Row, origin: Origin, think: bool) -> Record:
     if not isinstance(row["input"], dict):
         raise BadRow("input", "not an object with messages")
-    shared = turns_of(row["input"].get("messages"), "input.messages")
+    if row["input"].get("tools"):
+        raise BadRow("input.tools", "descriptions of tools; only texts are taken")
+    shared = messages_of(turns_of(row["input"].get("messages"), "input.messages"))
     earlier, chosen = last_answer(turns_of(row["preferred_output"], "preferred_output"), "preferred_output")
     other, rejected = last_answer(turns_of(row["non_preferred_output"], "non_preferred_output"), "non_preferred_output")
     if earlier != other:
         raise BadRow("non_preferred_output", "its turns differ from preferred_output before the last answer")
-    if chosen == rejected:
-        raise BadRow("non_preferred_output", "the same text as preferred_output")
-    used = ("input", "preferred_output", "non_preferred_output")
-    prompt = prompt_of(row, (*shared, *earlier), origin, used, answer_in(row))
-    return Comparison(prompt=prompt, chosen=chosen, rejected=rejected)
+    prompt = prompt_of(with_system(row, (*shared, *earlier)), origin, answer_in(row))
+    return compared(prompt, chosen, rejected, ("preferred_output", "non_preferred_output"))
+
+
+def messages_with_rejected(row: Row, origin: Origin, think: bool) -> Record:
+    """ms-swift's pairs: the messages end with the better answer; the worse one, or its messages, stand beside them."""
+    earlier, chosen = last_answer(turns_of(row["messages"], "messages"), "messages")
+    name = "rejected_response" if row.get("rejected_response") is not None else "rejected_messages"
+    other, rejected = _side(row[name], name)
+    if name == "rejected_messages" and other != earlier:
+        raise BadRow(name, "its turns differ from messages before the last answer")
+    if name == "rejected_response" and other:
+        raise BadRow(name, "more than one turn, whose place in the conversation is not certain")
+    prompt = prompt_of(with_system(row, earlier), origin, answer_in(row))
+    return compared(prompt, chosen, rejected, ("messages", name), row.get("margin"))
+
+
+def preference_pairs(row: Row, origin: Origin, think: bool) -> Sequence[Part]:
+    """Several comparisons of one prompt: `pairs` of objects with `chosen` and `rejected`; a bad one goes alone."""
+    pairs = row["pairs"]
+    if not isinstance(pairs, list) or not pairs:
+        raise BadRow("pairs", "not a list of pairs" if not isinstance(pairs, list) else "no pairs")
+    prompt = prompt_of(asked_in(row), origin, answer_in(row))
+    parts: list[Part] = []
+    faults = []
+    for number, pair in enumerate(pairs):
+        try:
+            parts.append(_pair(prompt, pair, f"pairs[{number}]"))
+        except BadRow as fault:
+            faults.append(fault)
+    if not parts:
+        raise faults[0]
+    return [*parts, *(Skipped(fault.field, fault.reason) for fault in faults)]
+
+
+def _pair(prompt: Prompt, pair: Any, place: str) -> Comparison:
+    if not isinstance(pair, Mapping) or not {"chosen", "rejected"} <= set(pair):
+        raise BadRow(place, "not an object with chosen and rejected, so which one is better is not certain")
+    names = f"{place}.chosen", f"{place}.rejected"
+    (earlier, chosen), (other, rejected) = (_side(pair[name.rpartition(".")[2]], name) for name in names)
+    if earlier or other:
+        raise BadRow(place, "sides of several turns; one answer each was expected")
+    return compared(prompt, chosen, rejected, names, pair.get("margin"))

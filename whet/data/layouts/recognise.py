@@ -1,41 +1,68 @@
 """Which layout some columns make, and a row of a known layout as records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any
 
-from whet.core.records import Origin, Record
+from whet.core.records import Origin, Prompt, Record, prompt_in
 from whet.data.layouts import LAYOUTS
-from whet.data.layouts.fields import BadRow, Row, Skipped
-from whet.data.layouts.layout import Layout
+from whet.data.layouts.fields import BadRow, Row, Skipped, Told, text_in
+from whet.data.layouts.layout import Layout, Part
+from whet.data.layouts.meanings import examine
 
-__all__ = ["FIELDS", "read_row", "recognise"]
+__all__ = ["FIELDS", "is_a_row", "read_row", "recognise"]
 
 # What `data.columns` can name: what marks a layout, and what is read beside it.
-FIELDS = frozenset(column for layout in LAYOUTS for column in layout.columns) | {
-    "answer",
-    "history",
-    "input",
-    "instruction",
-    "label",
-    "margin",
-    "question",
-    "slice",
-    "system",
-}
+FIELDS = frozenset(column for layout in LAYOUTS for column in layout.understands) | {"label", "slice"}
 
 
-def recognise(columns: frozenset[str], stated: frozenset[str] = frozenset()) -> Layout | None:
-    """The layout whose columns are all present, None when there is none.
+def recognise(row: Row, stated: Set[str] = frozenset()) -> Layout | None:
+    """The layout whose columns are all there, with values that fit; None when there is none.
 
     Of several the one that is marked by most of the `stated` fields, which a person named; then the first.
     """
-    present = [layout for layout in LAYOUTS if columns >= set(layout.columns)]
+    there = {name for name, value in row.items() if value is not None}
+    present = [layout for layout in LAYOUTS if there >= set(layout.columns) and layout.fits(row)]
     return max(present, key=lambda layout: len(stated & set(layout.columns)), default=None)
 
 
-def read_row(layout: Layout, row: Row, origin: Origin, *, think: bool) -> tuple[Record | Skipped, ...]:
-    """The records in a row of a known layout, one but for trees; `BadRow` names the field that is absent or wrong."""
+def is_a_row(value: Row) -> bool:
+    """Whether an object has the columns of some layout."""
+    return recognise(value) is not None
+
+
+def read_row(
+    layout: Layout,
+    row: Row,
+    origin: Origin,
+    *,
+    think: bool,
+    named: Set[str] = frozenset(),
+    beside: Mapping[str, Any] | None = None,
+) -> tuple[Part, ...]:
+    """What is in a row of a known layout: records, one but for trees and pairs, what was left out, what is to be told.
+
+    `BadRow` names the field that is absent, wrong, or changes the row's meaning, unless a person named or ignored it.
+    The columns that the layout does not use stay beside each record, with those of `beside`, which nobody looks at.
+    """
     for column in layout.columns:
         if row.get(column) is None:
             raise BadRow(column, "missing or null")
+    told = tuple(dict.fromkeys(examine(row, layout, named)))
+    slice_ = "all" if row.get("slice") is None else text_in(row, "slice")
+    unused = {name: cell for name, cell in row.items() if name not in layout.uses and name != "slice"}
     read = layout.read(row, origin, think)
-    return tuple(read) if isinstance(read, Sequence) else (read,)
+    parts = read if isinstance(read, Sequence) else (read,)
+    return (*(_complete(part, slice_, unused | dict(beside or {})) for part in parts), *told)
+
+
+def _complete(part: Part, slice_: str, beside: Row) -> Part:
+    """The record with its row's slice and the columns that stay beside it."""
+    if isinstance(part, Skipped | Told):
+        return part
+    prompt = replace(prompt_in(part), slice=slice_, columns=beside)
+    return _with_prompt(part, prompt)
+
+
+def _with_prompt(record: Record, prompt: Prompt) -> Record:
+    return prompt if isinstance(record, Prompt) else replace(record, prompt=prompt)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from whet.core.records import Conversation, Message, Origin, Prompt, Ranking, Record
-from whet.data.layouts.fields import BadRow, Row, Skipped, as_text, prompt_of, role_of
+from whet.data.layouts.fields import BadRow, Row, Skipped, as_text, prompt_of
+from whet.data.layouts.turns import role_of
 
 __all__ = ["TREE_COLUMN", "TREE_LAYOUT", "message_of_a_tree", "tree_records"]
 
@@ -61,7 +62,7 @@ def tree_records(row: Row, origin: Origin, think: bool) -> Sequence[Record | Ski
         replies = _replies(found, node)
         if node.turns[-1].role == "user":
             replies = _with_best(replies, node)
-            prompt = prompt_of(row, node.turns, origin, ("prompt",), None)
+            prompt = prompt_of(node.turns, origin, None)
             found.records += _records(found, node, replies, prompt)
         open_nodes += reversed(replies)
     if not found.records and found.faults:

@@ -1,51 +1,57 @@
-"""Parquet and Arrow files, a thousand rows at a time."""
+"""Parquet and Arrow files, a thousand rows at a time, or as few as fit into a bound."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
-from whet.data.readers.lines import Broken, bare_name, in_one_line
+from whet.data.readers.lines import Broken, Reading, bare_name, in_one_line, too_long
 from whet.data.readers.tables import refuse_twins
 
 __all__ = ["arrow_rows", "parquet_rows"]
 
 _ROWS_AT_ONCE = 1000
+# So many rows of the largest allowed size are decoded at once.
+_LARGEST_AT_ONCE = 16
+# Values that take fewer bytes each than this are repeated ones; they are read as numbers into a list of values.
+_REPEATED_BYTES = 16
 
 
-def parquet_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Any]:
+def parquet_rows(path: Path, reading: Reading) -> Iterator[Any]:
     """Parquet names its columns itself."""
-    return _columnar_rows(path, ".parquet")
+    return _columnar_rows(path, ".parquet", reading)
 
 
-def arrow_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Any]:
+def arrow_rows(path: Path, reading: Reading) -> Iterator[Any]:
     """Arrow's file and stream formats."""
-    return _columnar_rows(path, ".arrow")
+    return _columnar_rows(path, ".arrow", reading)
 
 
-def _columnar_rows(path: Path, ending: str) -> Iterator[Any]:
+def _columnar_rows(path: Path, ending: str, reading: Reading) -> Iterator[Any]:
     import pyarrow as pa
 
     if bare_name(path) != path.name:
         raise DataError(f"{path}: {ending} files are compressed inside; unpack the {path.suffix}")
     try:
-        for batch in _batches(path, ending):
+        for batch in _batches(path, ending, reading):
             refuse_twins(path, batch.schema.names)
             if ending == ".arrow":
                 _refuse_damaged(batch)
             for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
-                yield from _values(batch.slice(start, _ROWS_AT_ONCE))
+                yield from _bounded(batch.slice(start, _ROWS_AT_ONCE), reading)
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
         raise DataError(f"{path}: not a readable {ending[1:]} file ({in_one_line(error)})") from error
 
 
-def _batches(path: Path, ending: str) -> Iterator[Any]:
+def _batches(path: Path, ending: str, reading: Reading) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if ending == ".parquet":
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield from file.iter_batches(batch_size=_ROWS_AT_ONCE)
+        metadata = pq.read_metadata(path)
+        options = {"page_checksum_verification": True, "read_dictionary": _repeated(metadata), "metadata": metadata}
+        with pq.ParquetFile(path, **options) as file:
+            yield from file.iter_batches(batch_size=_at_once(metadata, reading))
         return
     with pa.memory_map(str(path)) as stream:
         is_file_format = stream.read(6) == b"ARROW1"
@@ -57,6 +63,26 @@ def _batches(path: Path, ending: str) -> Iterator[Any]:
         else:
             yield from pa.ipc.open_stream(stream)
             _refuse_cut(path)
+
+
+def _at_once(metadata: Any, reading: Reading) -> int:
+    """How many rows are decoded at once, by what a row of each row group takes on average as the file says."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    largest = max((group.total_byte_size // group.num_rows for group in groups if group.num_rows), default=1)
+    return max(1, min(_ROWS_AT_ONCE, _LARGEST_AT_ONCE * reading.max_row_bytes // max(1, largest)))
+
+
+def _repeated(metadata: Any) -> list[str]:
+    """Columns of texts of which few are different: a small file may hold a huge one for each of its rows."""
+    names = set()
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in range(group.num_columns):
+            column = group.column(place)
+            is_small = column.total_uncompressed_size < _REPEATED_BYTES * max(1, column.num_values)
+            if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page and is_small:
+                names.add(column.path_in_schema)
+    return sorted(names)
 
 
 def _refuse_cut(path: Path) -> None:
@@ -77,6 +103,34 @@ def _refuse_damaged(batch: Any) -> None:
         except pa.ArrowInvalid as error:
             if "UTF8" not in str(error):  # that costs its row alone
                 raise
+
+
+def _bounded(batch: Any, reading: Reading) -> Iterator[Any]:
+    """The rows of a batch, made from no more bytes at once than one row may have; larger ones are refused."""
+    if sum(map(_bytes_in, batch.columns)) <= reading.max_row_bytes:
+        yield from _values(batch)
+    elif batch.num_rows == 1:
+        yield Broken(None, too_long(reading), "")
+    else:
+        half = batch.num_rows // 2
+        yield from _bounded(batch.slice(0, half), reading)
+        yield from _bounded(batch.slice(half), reading)
+
+
+def _bytes_in(column: Any) -> int:
+    """Bytes of the values; a value that many rows point to counts for each of them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(column.dictionary).take(column.indices)
+        return pc.sum(lengths).as_py() or 0
+    if pa.types.is_struct(kind):
+        return sum(map(_bytes_in, column.flatten()))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return int(column.nbytes) if pa.types.is_primitive(kind.value_type) else _bytes_in(column.flatten())
+    return int(column.nbytes)
 
 
 def _values(batch: Any) -> Iterator[Any]:

@@ -2,37 +2,34 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from whet.core.errors import DataError
-from whet.data.readers.lines import Broken, lines_of
+from whet.data.readers.lines import Broken, LongLine, Reading, lines_of, too_long
 
 __all__ = ["csv_rows", "refuse_twins", "tsv_rows"]
 
-# The csv module's own limit, 131,072 characters, is less than a long chat; none would let an open quote take it all.
-_LONGEST_CELL = 1 << 26
 
-
-def csv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Any]:
+def csv_rows(path: Path, reading: Reading) -> Iterator[Any]:
     """Cells parted by commas."""
-    return _table_rows(path, ",", columns)
+    return _table_rows(path, ",", reading)
 
 
-def tsv_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Any]:
+def tsv_rows(path: Path, reading: Reading) -> Iterator[Any]:
     """Cells parted by tabs."""
-    return _table_rows(path, "\t", columns)
+    return _table_rows(path, "\t", reading)
 
 
-def _table_rows(path: Path, delimiter: str, columns: Mapping[str, str]) -> Iterator[Any]:
+def _table_rows(path: Path, delimiter: str, reading: Reading) -> Iterator[Any]:
     """Rows by the names in the first line; an empty cell is null. Bytes that are not UTF-8 cost only their row.
 
-    A fault in the quoting costs the file: where the next row begins can only be guessed.
+    A fault in the quoting, or a line that is longer than a row may be, costs the file: where the next row begins can
+    only be guessed.
     """
-    csv.field_size_limit(_LONGEST_CELL)
-    lines = (line.decode("utf-8", "surrogateescape") for line in lines_of(path))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    csv.field_size_limit(reading.max_row_bytes)  # the module's own, 131,072 characters, is less than a long chat
+    reader = csv.reader(_lines(path, reading), delimiter=delimiter, strict=True)
     header: list[str] = []
     started, has_rows = 1, False
     try:
@@ -41,11 +38,13 @@ def _table_rows(path: Path, delimiter: str, columns: Mapping[str, str]) -> Itera
             if not cells:
                 continue
             if not header:
-                header = _header(path, cells, columns)
+                header = _header(path, cells, reading)
                 if header == cells:
                     continue
             has_rows = True
-            if len(cells) != len(header):
+            if sum(map(len, cells)) > reading.max_row_bytes:
+                yield Broken(place, too_long(reading), _readable(cells[0])[:120])
+            elif len(cells) != len(header):
                 reason = f"{len(cells)} cells for {len(header)} columns"
                 yield Broken(place, reason, _readable(delimiter.join(cells))[:120])
             elif not all(map(_is_utf8, cells)):
@@ -55,7 +54,7 @@ def _table_rows(path: Path, delimiter: str, columns: Mapping[str, str]) -> Itera
             else:
                 yield {name: cell if cell != "" else None for name, cell in zip(header, cells, strict=True)}
     except csv.Error as error:
-        raise DataError(f"{path}: {_table_fault(error, started)}") from error
+        raise DataError(f"{path}: {_table_fault(error, started, reading)}") from error
     if not header:
         raise DataError(f"{path}: empty; its first line must name the columns")
     if not has_rows:
@@ -63,7 +62,16 @@ def _table_rows(path: Path, delimiter: str, columns: Mapping[str, str]) -> Itera
         raise DataError(f"{path}: no rows; its one line was taken for the names of the columns ({names!r})")
 
 
-def _table_fault(error: csv.Error, line: int) -> str:
+def _lines(path: Path, reading: Reading) -> Iterator[str]:
+    for number, line in enumerate(lines_of(path, reading), 1):
+        if isinstance(line, LongLine):
+            raise DataError(f"{path}, line {number}: {too_long(reading)}")
+        yield line.decode("utf-8", "surrogateescape")
+
+
+def _table_fault(error: csv.Error, line: int, reading: Reading) -> str:
+    if "field limit" in str(error):
+        return f"in the row that begins in line {line} a quote is not closed, or it is {too_long(reading)}"
     if "new-line character" in str(error):
         return "its lines end in a carriage return alone; write line feeds"
     fault = str(error).replace("\t", "a tab")
@@ -71,14 +79,14 @@ def _table_fault(error: csv.Error, line: int) -> str:
     return f"the row that begins in line {line} is no table row ({fault}); {advice}"
 
 
-def _header(path: Path, cells: list[str], columns: Mapping[str, str]) -> list[str]:
-    """The names of the columns: the first line, or the columns' places when `columns` says so."""
+def _header(path: Path, cells: list[str], reading: Reading) -> list[str]:
+    """The names of the columns: the first line, or the columns' places when a person called them so."""
     if not all(map(_is_utf8, cells)):
         raise DataError(f"{path}: not UTF-8 (line 1); convert it, for example from Latin-1")
-    stated = set(columns.values())
+    stated = reading.columns
     by_place = stated and all(name.isascii() and name.isdecimal() for name in stated)
     is_numbered = cells == [str(place) for place in range(len(cells))]  # as some libraries name nameless columns
-    if by_place and not is_numbered and not stated <= set(cells) and not set(columns) <= set(cells):
+    if by_place and not is_numbered and not stated <= set(cells) and not reading.fields <= set(cells):
         return [str(place) for place in range(1, len(cells) + 1)]
     refuse_twins(path, cells)
     return cells

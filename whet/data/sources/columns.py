@@ -1,55 +1,56 @@
-"""Which column is what: the columns as `data.columns` names them, and the layout that they make."""
+"""Which column is what: the columns as a person names them, and the layout that they make."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from whet.core.errors import DataError, did_you_mean
+from whet.core.recipe.column import ColumnText, Place, read_column
 from whet.data.layouts import LAYOUTS
-from whet.data.layouts.fields import BadRow
+from whet.data.layouts.fields import BadRow, as_text
 from whet.data.layouts.layout import Layout
 from whet.data.layouts.recognise import FIELDS, recognise
 from whet.data.readers.lines import Broken
+from whet.data.sources.advice import shown, unknown
+from whet.data.sources.request import Request
 
 __all__ = ["Columns", "understand"]
-
-# More words than a column's name has, fewer than a question.
-_WORDS_IN_A_NAME = 5
-# What a field is often called elsewhere, for the advice in an error; nothing is read by these names unasked.
-_CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
-    "prompt": ("question", "instruction", "problem", "query", "input", "user"),
-    "completion": ("response", "output", "answer", "solution", "rationale", "assistant", "reply"),
-    "question": ("problem", "query", "instruction", "prompt"),
-    "answer": ("solution", "rationale", "response", "output", "ground_truth"),
-    "output": ("response", "answer", "solution", "completion"),
-    "input": ("question", "problem", "query"),
-    "target": ("gold", "ground_truth", "correct", "answer"),
-    "chosen": ("preferred", "accepted", "better", "win"),
-    "rejected": ("dispreferred", "not_preferred", "worse", "lose"),
-    "messages": ("conversation", "dialog", "dialogue", "chat"),
-    "text": ("content", "document", "body", "response"),
-}
-_DELIMITERS = {",": "commas (.csv)", "\t": "tabs (.tsv)"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """How the rows of one source are read: their layout, and the columns that go by another name.
 
-    `Columns(layout=<question and answer>, renamed={"question": "Problem", "answer": "Solution"})`
+    `Columns(layout=<question and answer>, renamed={"question": <"{Body} {Question}">, "answer": <"Solution">}, ...)`
     """
 
     layout: Layout
-    renamed: Mapping[str, str]  # field -> the source's column
+    renamed: Mapping[str, ColumnText]  # field -> what a person says that it is in this source
+    ignore: Set[str] = frozenset()
+
+    @property
+    def stated(self) -> dict[str, str]:
+        return {field: column.text for field, column in self.renamed.items()}
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The source's columns that a person named, whole or in a text."""
+        return frozenset(str(place.steps[0]) for column in self.renamed.values() for place in column.places) | {
+            place.name for column in self.renamed.values() for place in column.places
+        }
 
     def fields_of(self, row: Any) -> dict[str, Any]:
-        """The row under the names of the fields; `BadRow` when it is none."""
+        """The row under the names of the fields, without what is ignored; `BadRow` when it is none."""
         if isinstance(row, Broken):
             raise BadRow(row.place, row.reason)
         if not isinstance(row, dict):
             raise BadRow(None, f"not an object but {type(row).__name__}")
-        return _renamed(row, self.renamed)
+        return _renamed(_without(row, self.ignore), self.renamed)
+
+    def ignored_in(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns that stay beside the row unread."""
+        return {name: row[name] for name in sorted(self.ignore) if name in row}
 
     def column_of(self, field: str | None) -> str | None:
         """Where the source has a field, or a place in one such as `prompt[0].content`."""
@@ -58,39 +59,104 @@ class Columns:
         name = next(
             (name for name in self.renamed if field == name or field.startswith((f"{name}[", f"{name}."))), None
         )
-        return field if name is None else self.renamed[name] + field[len(name) :]
+        return field if name is None else self.renamed[name].text + field[len(name) :]
 
 
-def _renamed(row: Mapping[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+def _without(row: Mapping[str, Any], ignore: Set[str]) -> Mapping[str, Any]:
+    """The row without the ignored columns, and without keys of that name in its turns."""
+    if not ignore:
+        return row
+    return {name: _without_keys(cell, ignore) for name, cell in row.items() if name not in ignore}
+
+
+def _without_keys(cell: Any, ignore: Set[str]) -> Any:
+    if isinstance(cell, list):
+        return [_without_keys(one, ignore) for one in cell]
+    if isinstance(cell, Mapping) and ("role" in cell or "from" in cell or "messages" in cell):
+        return {key: _without_keys(inner, ignore) for key, inner in cell.items() if key not in ignore}
+    return cell
+
+
+def _renamed(row: Mapping[str, Any], renamed: Mapping[str, ColumnText]) -> dict[str, Any]:
     """A column that stands in the way of a field, and is none itself, is kept as `given_NAME`."""
     if not renamed:
         return dict(row)
-    taken = set(renamed.values())
+    taken = {column.text for column in renamed.values() if not column.is_template and column.text in row}
     rest = {(f"given_{name}" if name in renamed else name): cell for name, cell in row.items() if name not in taken}
-    return rest | {field: row[column] for field, column in renamed.items() if column in row}
+    fields = {field: _value(column, row) for field, column in renamed.items()}
+    return rest | {field: value for field, value in fields.items() if value is not None}
 
 
-def understand(name: str, rows: Sequence[Any], columns: Mapping[str, str], *, is_only: bool) -> Columns:
-    """The layout of most of a source's first rows; a tie goes to the one that stands first in LAYOUTS.
+def _value(column: ColumnText, row: Mapping[str, Any]) -> Any:
+    """What a field is in a row: the value of a place, or the text that pieces make."""
+    if not column.is_template:
+        return column.places[0].value_in(row)
+    pieces = [piece if isinstance(piece, str) else _piece(piece, row) for piece in column.pieces]
+    text = "".join(pieces)
+    is_partly_empty = any(place.may_be_missing and not _piece(place, row) for place in column.places)
+    return text.strip() if is_partly_empty else text
 
-    `columns` is `data.columns`. A source that is the only one must have all of them; of several each must have those
-    without which it cannot be understood.
-    """
+
+def _piece(place: Place, row: Mapping[str, Any]) -> str:
+    """A column's value within a text: text, a number, or a list of them, one a line."""
+    value = place.value_in(row)
+    if value is None or value == "" or value == []:
+        if place.may_be_missing:
+            return ""
+        raise BadRow(place.name, f"missing or empty, in a text of columns; write {{{place.name}?}} where it may be")
+    if isinstance(value, list):
+        return "\n".join(_written(one, f"{place.name}[{number}]") for number, one in enumerate(value))
+    return _written(value, place.name)
+
+
+def _written(value: Any, field: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadRow(field, f"not text, a number or a list of them but {type(value).__name__}")
+    return as_text(str(value), field, may_be_empty=True)
+
+
+def understand(name: str, rows: Sequence[Any], request: Request) -> Columns:
+    """The layout of most of a source's first rows; a tie goes to the one that stands first in LAYOUTS."""
     readable = [row for row in rows if isinstance(row, dict)]
-    for field in columns:
+    for field in request.columns:
         if field not in FIELDS:
             raise DataError(f"data.columns: {field!r} is no field of whet{did_you_mean(field, sorted(FIELDS))}")
     there = {str(key) for row in readable for key in row}
-    renamed = {field: column for field, column in columns.items() if column in there}
-    if is_only and readable:
-        _require(name, columns, there)
-    present = [frozenset(key for key, value in _renamed(row, renamed).items() if value is not None) for row in readable]
-    stated = frozenset(renamed)
-    counts = Counter(layout.name for layout in (recognise(keys, stated) for keys in present) if layout is not None)
+    stated = {field: read_column(column) for field, column in request.columns.items()}
+    renamed = {field: column for field, column in stated.items() if not _absent(column, there)}
+    if request.has_all_columns and readable:
+        _require(name, stated, there)
+    columns = Columns(layout=LAYOUTS[0], renamed=renamed, ignore=request.ignore)
+    seen = [_seen(columns, row) for row in readable]
+    found = (recognise(fields, frozenset(renamed)) for fields in seen)
+    counts = Counter(layout.name for layout in found if layout is not None)
     if counts:
         layout = max(LAYOUTS, key=lambda layout: counts[layout.name])
-        _refuse_twice({field: renamed[field] for field in layout.columns if field in renamed})
-        return Columns(layout=layout, renamed=renamed)
+        _refuse_twice({field: renamed[field].text for field in layout.columns if field in renamed})
+        return Columns(layout=layout, renamed=renamed, ignore=request.ignore)
+    _refuse_unreadable(name, rows, readable)
+    _require(name, stated, there)
+    raise DataError(unknown(name, list(readable[0]), _with_values(seen)))
+
+
+def _seen(columns: Columns, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row's fields as far as a layout is recognised by them: a text of columns counts as there."""
+    plain = {field: column for field, column in columns.renamed.items() if not column.is_template}
+    made = {field: "?" for field, column in columns.renamed.items() if column.is_template}
+    return _renamed(_without(row, columns.ignore), plain) | made
+
+
+def _with_values(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Each column that has a value somewhere, with the first one."""
+    values: dict[str, Any] = {}
+    for row in rows:
+        for name, value in row.items():
+            if value is not None:
+                values.setdefault(name, value)
+    return values
+
+
+def _refuse_unreadable(name: str, rows: Sequence[Any], readable: Sequence[Any]) -> None:
     broken = next((row for row in rows if isinstance(row, Broken)), None)
     if broken is not None and not readable:
         place = f", {broken.place}" if broken.place else ""
@@ -101,8 +167,6 @@ def understand(name: str, rows: Sequence[Any], columns: Mapping[str, str], *, is
             f"{name}: rows are objects with named columns (got {type(first).__name__}); "
             'write {"prompt": "...", "completion": "..."}'
         )
-    _require(name, columns, there)
-    raise DataError(_unknown(name, list(readable[0]), frozenset().union(*present)))
 
 
 def _refuse_twice(columns: Mapping[str, str]) -> None:
@@ -113,65 +177,16 @@ def _refuse_twice(columns: Mapping[str, str]) -> None:
         raise DataError(f"data.columns: column {twice!r} is to be {fields}; give each a column of its own")
 
 
-def _require(name: str, columns: Mapping[str, str], there: Set[str]) -> None:
+def _absent(column: ColumnText, there: Set[str]) -> str | None:
+    """A column that is needed for the field and stands in none of the rows that were looked at."""
+    needed = (place.column_in(there) for place in column.places if not place.may_be_missing)
+    return next((name for name in needed if name not in there), None)
+
+
+def _require(name: str, columns: Mapping[str, ColumnText], there: Set[str]) -> None:
     for field, column in columns.items():
-        if column not in there:
-            near = did_you_mean(column, sorted(map(_shown, there)))
-            raise DataError(f"data.columns: {name} has no column {column!r}, which is to be {field!r}{near}")
-
-
-def _unknown(name: str, columns: list[str], with_values: frozenset[str]) -> str:
-    if _is_a_row(columns):
-        return (
-            f"{name}: its first line seems to be a row, not the names of the columns ({_shown(columns[0])[:60]!r}); "
-            "name the columns by their places, data.columns: {question: '1', answer: '2'}, or write a line of names "
-            "above it"
-        )
-    given = ", ".join(sorted(map(_shown, with_values))[:12]) or "none with a value"
-    if len(columns) == 1 and any(mark in columns[0] for mark in ",;\t|"):
-        parted = " or ".join(_DELIMITERS.values())
-        return f"{name}: its first line names one column ({given}); columns are parted by {parted}"
-    known = "; ".join(" + ".join(layout.columns) for layout in LAYOUTS)
-    advice = ", ".join(f"{field}: {_quoted(column)}" for field, column in _likely(with_values).items())
-    return (
-        f"{name}: no known layout in its columns ({given}); known: {known}. Say which column is what, "
-        f"{'for example' if advice else 'such as'} data.columns: {{{advice or 'prompt: COLUMN, completion: COLUMN'}}}"
-    )
-
-
-def _likely(columns: Set[str]) -> dict[str, str]:
-    """Field -> column of the layout that these columns probably are, by what they are called; empty if none is."""
-    places = ({field: _column_for(field, columns) for field in layout.columns} for layout in LAYOUTS)
-    whole = [place for place in places if None not in place.values() and len(set(place.values())) == len(place)]
-    best = max(whole, key=lambda place: (len(place) > 1, sum(field == place[field] for field in place)), default={})
-    return {field: column for field, column in best.items() if column is not None and column != field}
-
-
-def _column_for(field: str, columns: Set[str]) -> str | None:
-    """The column of that name, in whatever case, or of a name that means the same."""
-    called = {column.strip().casefold().replace(" ", "_"): column for column in sorted(columns, reverse=True)}
-    return field if field in columns else next((called[name] for name in _names_for(field) if name in called), None)
-
-
-def _names_for(field: str) -> tuple[str, ...]:
-    return (field, *_CALLED_ELSEWHERE.get(field, ()))
-
-
-def _quoted(column: str) -> str:
-    """A column's name as YAML takes it for a text."""
-    return column if column.isidentifier() else repr(_shown(column))
-
-
-def _is_a_row(names: Sequence[str]) -> bool:
-    """Whether what should be names of columns are evidently values: numbers, or whole sentences."""
-    is_numbered = list(names) == [str(place) for place in range(len(names))]
-    return not is_numbered and any(len(name.split()) > _WORDS_IN_A_NAME or _is_number(name) for name in names)
-
-
-def _is_number(text: str) -> bool:
-    return text.strip().lstrip("-+$").replace(",", "").replace(".", "", 1).isdecimal()
-
-
-def _shown(name: str) -> str:
-    """A name that any terminal can print, in one line."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in str(name))
+        absent = _absent(column, there)
+        if absent is not None:
+            within = f" in {column.text!r}" if column.is_template else ""
+            near = did_you_mean(absent, sorted(map(shown, there)))
+            raise DataError(f"data.columns: {name} has no column {absent!r}{within}, which is to be {field!r}{near}")
