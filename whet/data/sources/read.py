@@ -20,7 +20,7 @@ from whet.data.readers.files import ENDINGS, file_rows
 from whet.data.readers.lines import COMPRESSIONS, Broken
 from whet.data.sources.arithmetic import arithmetic_rows
 from whet.data.sources.columns import Columns, understand
-from whet.data.sources.files import folder_files, is_held_out_split, shown_name
+from whet.data.sources.folders import folder_files, is_held_out_split, shown_name
 from whet.data.sources.loaded import is_of_datasets, loaded_rows, was_saved
 from whet.data.sources.request import Request, request_for
 from whet.data.space.shelf import renamed, shelved

@@ -8,7 +8,7 @@ import pytest
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.recipe.data import SourceSettings
-from whet.data.sources.files import folder_files, is_held_out_split
+from whet.data.sources.folders import folder_files, is_held_out_split
 from whet.data.sources.read import read_sources
 from whet.data.sources.request import request_for
 
