@@ -8,9 +8,9 @@ import pytest
 
 from whet.core.recipe import RewardSettings
 from whet.rewards import REWARDS
+from whet.rewards.answers.quantity import as_number
 from whet.rewards.call import TIMEOUT_S, call_reward
 from whet.rewards.load import REWARD_MODEL
-from whet.rewards.verifiers.answer import as_number
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
 

@@ -1,35 +1,41 @@
-"""What a completion"s verdict is."""
+"""What a completion's verdict is."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from whet.core.records import Rollout
-from whet.rewards.combine import call_reward
-from whet.rewards.verifiers.answer import parse_answer
+from whet.rewards import REWARDS
+from whet.rewards.answers.compare import Expression, known_answer, read_answer
+from whet.rewards.answers.extract import parse_answer
+from whet.rewards.answers.quantity import Quantity
+from whet.rewards.call import call_reward
+from whet.rewards.columns import columns_of
 
 __all__ = ["Verdict", "verdicts_of"]
 
 Verdict = Literal["correct", "wrong", "unparsed", "truncated", "unscorable"]
+# The verifiers that read a completion's answer by the rule of `whet.rewards.answers`; of others nothing is known.
+_BY_RULE = (REWARDS["answer"], REWARDS["closeness"])
 
 
 def verdicts_of(verifier: Callable[..., Any], rollouts: Sequence[Rollout]) -> list[Verdict]:
     """One verdict per completion; what was cut off, unreadable or unscorable is not called wrong.
 
-    Correct is a full score of the verifier (1 or more). A cut-off completion is `truncated`, one in which no answer was
-    found is `unparsed`, and one on which the verifier failed is `unscorable`.
+    Correct is a full score of the verifier (1 or more). A cut-off completion is `truncated`, one whose answer was not
+    found or cannot be read beside the known one is `unparsed`. `unscorable` is what says nothing of the completion: the
+    verifier failed, or it cannot read the known answer. Whether it can does not depend on the completion: of a known
+    formula only the same text is surely right and nothing surely wrong, so a rate over it would be that of the right.
     """
-    columns: dict[str, list[Any]] = {"answer": [rollout.prompt.answer for rollout in rollouts]}
-    for key in sorted({key for rollout in rollouts for key in rollout.prompt.columns}):
-        if key not in ("completion", "completions", "prompts", "completion_ids"):
-            columns[key] = [rollout.prompt.columns.get(key) for rollout in rollouts]
     scores = call_reward(
         verifier,
         [rollout.prompt.text for rollout in rollouts],
         [rollout.text for rollout in rollouts],
         [rollout.completion_ids for rollout in rollouts],
-        columns,
+        columns_of([rollout.prompt for rollout in rollouts]),
     )
-    return [_verdict(score, rollout) for score, rollout in zip(scores, rollouts, strict=True)]
+    if verifier not in _BY_RULE:
+        return [_verdict(score, rollout) for score, rollout in zip(scores, rollouts, strict=True)]
+    return [_by_rule(score, rollout) for score, rollout in zip(scores, rollouts, strict=True)]
 
 
 def _verdict(score: float | str | None, rollout: Rollout) -> Verdict:
@@ -37,6 +43,16 @@ def _verdict(score: float | str | None, rollout: Rollout) -> Verdict:
         return "unscorable"
     if score >= 1.0:
         return "correct"
-    if rollout.is_truncated:
-        return "truncated"
-    return "wrong" if parse_answer(rollout.text).is_found else "unparsed"
+    return "truncated" if rollout.is_truncated else "wrong"
+
+
+def _by_rule(score: float | str | None, rollout: Rollout) -> Verdict:
+    known = read_answer(known_answer(rollout.prompt.answer or ""))
+    if score is None or isinstance(known, Expression):
+        return "unscorable"
+    if isinstance(score, str):  # in another unit, or a share where a percentage is known
+        return "unparsed"
+    verdict = _verdict(score, rollout)
+    given = parse_answer(rollout.text).text
+    cannot_be_read = given is None or (isinstance(known, Quantity) and isinstance(read_answer(given), Expression))
+    return "unparsed" if verdict == "wrong" and cannot_be_read else verdict

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from whet.rewards.unscorable import Unscorable
 from whet.rewards.verifiers.answer import answer
 from whet.rewards.verifiers.closeness import closeness
 from whet.rewards.verifiers.format import format_
 from whet.rewards.verifiers.overlong import overlong
 
-__all__ = ["REWARDS"]
+__all__ = ["REWARDS", "Unscorable"]
 
 REWARDS: Mapping[str, Callable[..., Any]] = {
     "answer": answer,

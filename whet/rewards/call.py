@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from whet.core.recipe import RewardSettings
+from whet.rewards.signature import GIVEN, Parameters, is_per_completion, parameters_of
 from whet.rewards.time_limit import OutOfTime, time_limit
+from whet.rewards.unscorable import Unscorable
 
 __all__ = ["TIMEOUT_S", "Verdict", "call_reward"]
 
@@ -19,8 +21,6 @@ Verdict = float | str | None
 Call = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 TIMEOUT_S: float = RewardSettings.model_fields["timeout_s"].default
-# Columns of these names would collide with what every reward is given.
-_GIVEN = frozenset({"prompt", "prompts", "completion", "completions", "completion_ids"})
 _LONGEST_REASON = 300
 # A reward is foreign code: whatever it raises is recorded for its rows. Only the user's own interrupt goes through.
 _FAILURES = (Exception, SystemExit, asyncio.CancelledError, OutOfTime)
@@ -42,9 +42,9 @@ def call_reward(
     only the arguments that they name. An exception, a call of more than `timeout_s`, a wrong count, a value that is no
     number or not finite becomes a reason, not a score.
     """
-    lists = {name: values for name, values in columns.items() if name not in _GIVEN}
-    parameters = _parameters(reward)
-    if next(iter(parameters), "") == "completion":
+    lists = {name: values for name, values in columns.items() if name not in GIVEN}
+    parameters = parameters_of(reward)
+    if is_per_completion(parameters):
         rows = [
             {"prompt": prompt} | {name: values[index] for name, values in lists.items()}
             for index, prompt in enumerate(prompts)
@@ -63,7 +63,7 @@ def call_reward(
 
 def _call_each(
     reward: Callable[..., Any],
-    parameters: Mapping[str, inspect.Parameter],
+    parameters: Parameters,
     completions: Sequence[str],
     rows: Sequence[Mapping[str, Any]],
     timeout_s: float,
@@ -116,21 +116,13 @@ def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return pool.submit(asyncio.run, coroutine).result()
 
 
-def _parameters(reward: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """What the function names; nothing where Python cannot tell, as for some builtins."""
-    try:
-        return inspect.signature(reward).parameters
-    except (TypeError, ValueError):
-        return {"columns": inspect.Parameter("columns", inspect.Parameter.VAR_KEYWORD)}
-
-
-def _accepted(parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> Mapping[str, Any]:
+def _accepted(parameters: Parameters, given: Mapping[str, Any]) -> Mapping[str, Any]:
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return given
     return {name: value for name, value in given.items() if name in parameters}
 
 
-def _missing(parameters: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> str | None:
+def _missing(parameters: Parameters, given: Mapping[str, Any]) -> str | None:
     """Why the function cannot be called: it asks for a column that is not there."""
     missing = [
         name
@@ -163,6 +155,8 @@ def _as_list(values: Any) -> list[Verdict] | str:
 
 def _reason(error: BaseException, timeout_s: float) -> str:
     """The error in one line with the place that raised it: `ZeroDivisionError: division by zero (rewards.py:3)`."""
+    if isinstance(error, Unscorable):
+        return " ".join(str(error).split())[:_LONGEST_REASON] or "the reward cannot judge this completion"
     if isinstance(error, OutOfTime):
         return f"took more than {timeout_s:g} s (timeout_s)"
     text = " ".join("".join(traceback.format_exception_only(error)).split())[:_LONGEST_REASON]

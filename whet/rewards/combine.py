@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from whet.core.recipe import RewardSettings
 from whet.core.records import Prompt, Rollout, Score
 from whet.rewards.call import Verdict, call_reward
+from whet.rewards.columns import columns_of
 from whet.rewards.load import REWARD_MODEL, load_reward
 
 __all__ = ["REWARD_MODEL", "RewardSum", "call_reward", "load_reward", "total_score"]
@@ -74,11 +75,7 @@ class RewardSum:
     def _part(self, reward: RewardSettings, rollouts: Sequence[Rollout]) -> list[Verdict]:
         if reward.name == REWARD_MODEL:
             return self._learned(rollouts)
-        columns: dict[str, list[Any]] = {"answer": [rollout.prompt.answer for rollout in rollouts]}
-        for key in sorted({key for rollout in rollouts for key in rollout.prompt.columns}):
-            columns[key] = [rollout.prompt.columns.get(key) for rollout in rollouts]
-        # What a ranked row said of its own completions is not about these.
-        columns.pop("ranks", None)
+        columns = columns_of([rollout.prompt for rollout in rollouts])
         if self.max_completion_length is not None:
             columns["max_completion_length"] = [self.max_completion_length] * len(rollouts)
         return call_reward(
