@@ -110,6 +110,7 @@ def evaluate(
         loaded.append(model)
         return SimpleNamespace(model=model, tokenizer=model)
 
+    monkeypatch.setattr("whet.evaluation.verdicts._BY_RULE", (verifier,))
     monkeypatch.setattr(evaluation, "load_tasks", lambda data_dir: tasks)
     monkeypatch.setattr(evaluation, "load_model", load)
     monkeypatch.setattr(evaluation, "Template", lambda tokenizer, settings: f"template of {tokenizer}")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from whet.core.records import Rollout
 from whet.rewards import REWARDS
-from whet.rewards.answers.compare import Expression, known_answer, read_answer
+from whet.rewards.answers.compare import Expression, known_answer, read_answer, same_answer
 from whet.rewards.answers.extract import parse_answer
 from whet.rewards.answers.quantity import Quantity
 from whet.rewards.call import call_reward
@@ -47,12 +47,12 @@ def _verdict(score: float | str | None, rollout: Rollout) -> Verdict:
 
 
 def _by_rule(score: float | str | None, rollout: Rollout) -> Verdict:
-    known = read_answer(known_answer(rollout.prompt.answer or ""))
-    if score is None or isinstance(known, Expression):
+    known, given = known_answer(rollout.prompt.answer or ""), parse_answer(rollout.text).text
+    kind = read_answer(known)
+    if score is None or isinstance(kind, Expression):
         return "unscorable"
-    if isinstance(score, str):  # in another unit, or a share where a percentage is known
-        return "unparsed"
+    if isinstance(score, str):  # in another unit, or a share where a percentage is known; else the verifier failed
+        return "unparsed" if given is not None and same_answer(given, known) is None else "unscorable"
     verdict = _verdict(score, rollout)
-    given = parse_answer(rollout.text).text
-    cannot_be_read = given is None or (isinstance(known, Quantity) and isinstance(read_answer(given), Expression))
+    cannot_be_read = given is None or (isinstance(kind, Quantity) and isinstance(read_answer(given), Expression))
     return "unparsed" if verdict == "wrong" and cannot_be_read else verdict
