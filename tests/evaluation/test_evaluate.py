@@ -60,6 +60,7 @@ class ScriptedSampler:
         assert template == f"template of {model}"
         self.script = SCRIPT[model]
         self.model = model
+        self.told = f"{model}, as scripted"
 
     def sample(
         self,

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from families import family
 from torch import Tensor
 from torch.testing import assert_close
 from transformers import PreTrainedModel
 
 from whet.models.decoder import Decoder
 from whet.models.load import load_model
-from whet.tokens.batches import TokenGroup, flat_batch
+from whet.tokens.batches import TokenGroup, flat_batch, micro_batches
 
 
 def groups(vocabulary: int = 90) -> list[TokenGroup]:
@@ -95,3 +96,43 @@ def test_a_published_model_gives_its_published_numbers(shared_data: Path) -> Non
     batch = flat_batch([TokenGroup(prompt_ids=(1,), completions=(ids,), loss_masks=((True,) * len(ids),))])
     total = Decoder(model).logprobs(batch).logprobs_BT.detach().sum()
     assert abs(float(total) + 1.50206) < 1e-5
+
+
+def test_which_way_a_model_goes_is_told_and_recorded(small_model: PreTrainedModel) -> None:
+    decoder = Decoder(small_model)
+    assert decoder.told == f"{type(small_model).__name__}, flat forward"
+    assert decoder.record == {"kind": "flat", "reason": None}
+    assert not decoder.repeats_prompts
+    other = Decoder(family("bloom"))
+    assert other.told.startswith("BloomForCausalLM, padded forward (flat: its numbers differ from the model's own by ")
+    assert other.record["kind"] == "padded"
+    assert other.repeats_prompts
+
+
+@pytest.mark.parametrize("name", ["llama", "bloom"])
+def test_pieces_of_a_group_are_the_group(name: str) -> None:
+    """Eight completions at once, or cut so that few tokens go through together: the same numbers and gradient."""
+    model = family(name)
+    decoder = Decoder(model)
+    whole = TokenGroup(
+        prompt_ids=(5, 6, 7),
+        completions=tuple((8 + g,) * (1 + g % 3) for g in range(8)),
+        loss_masks=tuple((True,) * (1 + g % 3) for g in range(8)),
+    )
+
+    def gradient(pieces: Sequence[Sequence[TokenGroup]]) -> tuple[float, Tensor]:
+        model.zero_grad(set_to_none=True)
+        total = 0.0
+        for piece in pieces:
+            value = decoder.logprobs(flat_batch(piece)).logprobs_BT.sum()
+            value.backward()
+            total += float(value.detach())
+        grad = model.get_input_embeddings().weight.grad
+        assert grad is not None
+        return total, grad.clone()
+
+    cut = micro_batches([whole], max_tokens=8, cuts_groups=True, repeats_prompts=decoder.repeats_prompts)
+    assert len(cut) >= 3
+    at_once, in_pieces = gradient([[whole]]), gradient(cut)
+    assert in_pieces[0] == pytest.approx(at_once[0], rel=1e-5)
+    assert_close(in_pieces[1], at_once[1], atol=1e-5, rtol=1e-4)

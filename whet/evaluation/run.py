@@ -92,6 +92,7 @@ def _ask(
     """One greedy completion of every prompt, and `samples` random ones of the chosen prompts of each slice."""
     loaded = load_model(model, device=device)
     sampler = Sampler(loaded.model, Template(loaded.tokenizer, template))
+    progress.say(f"evaluate {stage}: {sampler.told}")
     items: list[Item] = []
     chosen = {task.purpose: _sampled_prompts(task, settings) for task in tasks}
     total = sum(len(task.prompts) + settings.samples * len(chosen[task.purpose]) for task in tasks)

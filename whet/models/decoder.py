@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from whet.models.attention import attending
 from whet.models.head_logprobs import LogitRule, head_logprobs, logit_rule, logits_logprobs
+from whet.models.products import use_chosen_products
 from whet.models.segments import plan_attention
 from whet.models.verify import Probe
 from whet.tokens.batches import FlatBatch, Row
@@ -67,6 +68,22 @@ class Decoder:
     def is_judge(self) -> bool:
         """Whether the model gives one scalar per sequence instead of logits."""
         return self.model.get_output_embeddings() is None and hasattr(self.model, "score")
+
+    @property
+    def told(self) -> str:
+        """One line for the terminal: which way the model goes, and why it is not the flat one."""
+        name = type(self.model).__name__
+        return f"{name}, {self.kind} forward" if self.reason is None else f"{name}, {self.kind} forward ({self.reason})"
+
+    @property
+    def record(self) -> dict[str, str | None]:
+        """The same for a stage's `complete.json`."""
+        return {"kind": self.kind, "reason": self.reason}
+
+    @property
+    def repeats_prompts(self) -> bool:
+        """Whether a prompt is computed once for each of its completions; `micro_batches` counts its tokens so."""
+        return self.kind != "flat"
 
     def logprobs(self, batch: FlatBatch, *, temperature: float = 1.0) -> TokenScores:
         """log p(token) of every asked-for completion token at this temperature, float32."""
@@ -147,6 +164,7 @@ class Decoder:
     def _choose_way(self, trains: bool) -> None:
         """The first way whose numbers are the model's own; `rows` needs no comparison."""
         probe, reasons = Probe(self, trains=trains), []
+        use_chosen_products(self.model)
         for way in WAYS:
             self.kind = way
             fault = probe.fault()

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from whet.models.products import product
+
 __all__ = ["LogitRule", "head_logprobs", "logit_rule", "logits_logprobs"]
 
 # Logits made at once, and how many probabilities may be kept for the backward pass instead of computed again.
@@ -94,9 +96,9 @@ class _HeadLogprobs(torch.autograd.Function):
                 logits_gradient *= slope
             logits_gradient = logits_gradient.mul_(rule.scale / temperature).to(hidden.dtype)
             if hidden_gradient is not None:
-                hidden_gradient[piece] = logits_gradient @ weight_VC
+                hidden_gradient[piece] = product(logits_gradient, weight_VC.t())
             if weight_gradient is not None:
-                weight_gradient.addmm_(logits_gradient.t(), hidden)
+                weight_gradient += product(hidden.t(), logits_gradient.t()).t()
             if bias_gradient is not None:
                 bias_gradient += logits_gradient.sum(0)
         return hidden_gradient, weight_gradient, bias_gradient, None, None, None
@@ -104,7 +106,8 @@ class _HeadLogprobs(torch.autograd.Function):
 
 def _scaled(hidden: Tensor, weight_VC: Tensor, bias_V: Tensor | None, temperature: float, rule: LogitRule) -> Tensor:
     """The logits at the temperature, float32, in memory of their own."""
-    logits = torch.nn.functional.linear(hidden, weight_VC, bias_V).float()
+    logits = product(hidden, weight_VC).float()
+    logits = logits if bias_V is None else logits + bias_V
     if rule.softcap is None:
         return logits.mul_(rule.scale / temperature)
     return logits.mul_(rule.scale / rule.softcap).tanh_().mul_(rule.softcap / temperature)

@@ -19,12 +19,12 @@ from torch.nn import functional as F
 
 from whet.core.errors import RecipeError
 
-__all__ = ["chosen_products", "linear"]
+__all__ = ["chosen_products", "product", "use_chosen_products"]
 
 
 @functools.cache
 def chosen_products() -> str:
-    """`onednn` or `torch`: what `linear` uses for float32 on the CPU of this machine."""
+    """`onednn` or `torch`: what computes products in float32 on the CPU of this machine."""
     asked = os.environ.get("WHET_PRODUCTS", "")
     if asked not in ("", "torch", "onednn"):
         raise RecipeError(f"WHET_PRODUCTS is {asked!r}; it must be 'torch' or 'onednn'")
@@ -60,32 +60,49 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return result
 
 
-class _OneDnnLinear(torch.autograd.Function):
-    """x W^T with both gradients by oneDNN; dW as (x^T dy)^T, the orientation that needs no copies."""
+def product(x_NI: Tensor, weight_OI: Tensor) -> Tensor:
+    """x W^T, (N, O) of two matrices, without a gradient; a float32 one on a CPU goes the faster way."""
+    if x_NI.dtype != torch.float32 or x_NI.is_cuda or chosen_products() == "torch":
+        return F.linear(x_NI, weight_OI)
+    return _onednn(x_NI, weight_OI, None)
+
+
+class _Linear(torch.autograd.Function):
+    """x W^T + b with both gradients by `product`; dW as (x^T dy)^T, the orientation that needs no copies."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return _onednn(x, weight, None)
+    def forward(ctx: Any, x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x_NI, weight_OI)
+        return _onednn(x_NI, weight_OI, bias_O)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        dy = gradients[0].contiguous()
-        dx = _onednn(dy, weight.t(), None) if ctx.needs_input_grad[0] else None
-        dweight = _onednn(x.t(), dy.t(), None).t() if ctx.needs_input_grad[1] else None
-        return dx, dweight
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x_NI, weight_OI = ctx.saved_tensors
+        dy_NO = gradients[0].contiguous()
+        dx = product(dy_NO, weight_OI.t()) if ctx.needs_input_grad[0] else None
+        dweight = product(x_NI.t(), dy_NO.t()).t() if ctx.needs_input_grad[1] else None
+        return dx, dweight, dy_NO.sum(0) if ctx.needs_input_grad[2] else None
 
 
-def linear(module: nn.Module, x: Tensor) -> Tensor:
-    """`module(x)` for a (rows, features) input; a plain float32 `nn.Linear` on a CPU goes the faster way.
-
-    Anything that wraps or replaces a linear layer (an adapter, a quantised layer) is called as it is.
-    """
-    if type(module) is not nn.Linear or x.dtype != torch.float32 or x.is_cuda or chosen_products() == "torch":
-        result: Tensor = module(x)
-        return result
+def _linear_forward(module: nn.Linear, x: Tensor) -> Tensor:
+    """What `nn.Linear.forward` gives, for input of any shape."""
+    if x.dtype != torch.float32 or x.is_cuda:
+        return F.linear(x, module.weight, module.bias)
+    rows_NI = x.reshape(-1, x.shape[-1])
     if torch.is_grad_enabled():
-        product: Tensor = _OneDnnLinear.apply(x, module.weight)  # type: ignore[no-untyped-call]
-        return product if module.bias is None else product + module.bias
-    return _onednn(x, module.weight, module.bias)
+        found: Tensor = _Linear.apply(rows_NI, module.weight, module.bias)  # type: ignore[no-untyped-call]
+    else:
+        found = _onednn(rows_NI, module.weight, module.bias)
+    return found.view(*x.shape[:-1], found.shape[-1])
+
+
+def use_chosen_products(model: nn.Module) -> None:
+    """Let every plain linear layer of the model compute its products the chosen way, where that is not torch's own.
+
+    The layers stay what they are: parameters, hooks and whatever wraps them are untouched.
+    """
+    if chosen_products() == "torch":
+        return
+    for module in model.modules():
+        if type(module) is nn.Linear and "forward" not in vars(module):
+            module.forward = functools.partial(_linear_forward, module)  # type: ignore[method-assign]

@@ -21,6 +21,8 @@ __all__ = ["Probe"]
 _TOLERANCE = {torch.float32: (2e-5, 1e-4), torch.float64: (1e-9, 1e-8)}
 _HALF_TOLERANCE = (0.1, 0.1)
 _WINDOW = 5
+# What a library's forward throws when it is asked for what it cannot do.
+_FAILURES = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 
 
 class Scores(Protocol):
@@ -46,7 +48,12 @@ class Probe:
         self.decoder = decoder
         self.trains = trains and any(parameter.requires_grad for parameter in decoder.model.parameters())
         self.groups = _groups(decoder.model.get_input_embeddings().weight.shape[0])
-        self._own: tuple[Tensor, list[Tensor]] | None = None
+        try:
+            with _short_windows(decoder.model):
+                self._own = self._measure(self._own_values)
+        except _FAILURES as error:
+            name = type(decoder.model).__name__
+            raise ModelError(f"{name}: its own forward fails on a few tokens: {_line(error)}") from error
 
     def fault(self) -> str | None:
         """None when the decoder's present way gives the model's own numbers, else what differs."""

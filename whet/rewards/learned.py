@@ -24,7 +24,7 @@ class LearnedReward:
     ) -> None:
         loaded = load_reward_model(str(folder), device=device)
         self.template = Template(loaded.tokenizer, template)
-        self.decoder = Decoder(loaded.model)
+        self.decoder = Decoder(loaded.model, trains=False)
         self.max_tokens = max_tokens
 
     @torch.no_grad()
@@ -36,7 +36,8 @@ class LearnedReward:
             masks = tuple((True,) * len(completion) for completion in ids)
             groups.append(TokenGroup(prompt_ids=self.template.prompt_ids(prompt), completions=ids, loss_masks=masks))
         values: list[float] = []
-        for piece in micro_batches(groups, max_tokens=self.max_tokens):
+        repeats = self.decoder.repeats_prompts
+        for piece in micro_batches(groups, max_tokens=self.max_tokens, cuts_groups=True, repeats_prompts=repeats):
             values += self.decoder.rewards(flat_batch(piece, device=self.decoder.device)).tolist()
         remaining: Any = iter(values)
         return [[next(remaining) for _ in texts] for texts in completions]

@@ -15,7 +15,6 @@ from whet.core.records import Prompt, Rollout
 from whet.models.attention import attending
 from whet.models.decoder import Decoder
 from whet.models.load import context_of
-from whet.models.products import linear
 from whet.models.segments import plan_attention
 from whet.rollout.cache import KeyCache, Prefill
 from whet.rollout.own_steps import OwnSteps
@@ -59,6 +58,11 @@ class Sampler:
         self.decoder = model if isinstance(model, Decoder) else Decoder(model, trains=False)
         self.template = template
         self.decode_rows = decode_rows
+
+    @property
+    def told(self) -> str:
+        """One line for the terminal: by which forward completions are sampled, and why."""
+        return self.decoder.told
 
     @torch.no_grad()
     def sample(
@@ -174,7 +178,8 @@ class Sampler:
         return hidden_RC
 
     def _logits(self, hidden_RC: Tensor) -> Tensor:
-        return self.decoder.rule(linear(self.decoder.model.get_output_embeddings(), hidden_RC))
+        logits_RV: Tensor = self.decoder.rule(self.decoder.model.get_output_embeddings()(hidden_RC))
+        return logits_RV
 
     def _decode_by_length(
         self, groups: Sequence[_Group], settings: SamplingSettings, draws: "_Draws", tick: Callable[[int], None]

@@ -73,9 +73,9 @@ class PolicyTrainer:
         self, settings: RlSettings, policy: nn.Module, reference: nn.Module, template: Template, reward: RewardSum
     ) -> None:
         self.settings = settings
-        self.sampler = Sampler(policy, template)
         self.policy = Decoder(policy)
-        self.reference = Decoder(reference)
+        self.sampler = Sampler(self.policy, template)
+        self.reference = Decoder(reference, trains=False)
         self.reward = reward
         self.algorithm: Algorithm = ALGORITHMS[settings.algorithm](settings)
         self.optimizer = adamw(policy, weight_decay=settings.weight_decay)
@@ -166,7 +166,13 @@ class PolicyTrainer:
         """With reference log-probabilities, and old ones where more than one update needs them."""
         settings, pieces, done = self.settings, [], 0
         is_reused = settings.num_iterations * settings.minibatches > 1
-        for piece in micro_batches(groups, max_tokens=settings.max_tokens_per_micro_batch):
+        cut = micro_batches(
+            groups,
+            max_tokens=settings.max_tokens_per_micro_batch,
+            cuts_groups=True,
+            repeats_prompts=self.policy.repeats_prompts,
+        )
+        for piece in cut:
             flat = flat_batch(piece, device=self.policy.device)
             reference = self.reference.logprobs(flat, temperature=settings.temperature)
             old = self.policy.logprobs(flat, temperature=settings.temperature) if is_reused else None
@@ -226,6 +232,7 @@ def train_policy(
     reference = copy.deepcopy(loaded.model)
     start = Start(model=str(model), weights=weights_digest(str(model)))
     trainer = PolicyTrainer(settings, loaded.model, reference, words, reward)
+    progress.say(f"rl: {trainer.policy.told}")
     skipped = _train(trainer, prompts, start=start, seed=seed, out=out, progress=progress)
     save_model(loaded.model, loaded.tokenizer, out / "model", dtype=loaded.dtype)
     return {
@@ -234,6 +241,7 @@ def train_policy(
         "steps": settings.steps,
         "skipped_updates": skipped,
         "start_weights": start.weights,
+        "decoder": trainer.policy.record,
     }
 
 

@@ -137,8 +137,10 @@ def train_reward_model(
     counts = write_dropped(out, dropped)
     require_examples("reward_model", len(train), counts, limit=settings.max_dropped_share)
     judge = reward_model_from(loaded, seed=seed_for(seed, "reward_head"))
+    decoder = Decoder(judge)
+    progress.say(f"reward_model: {decoder.told}")
     task = RewardModelTask(
-        Decoder(judge),
+        decoder,
         train,
         max_tokens=settings.max_tokens_per_micro_batch,
         center_coefficient=settings.center_rewards_coefficient,
@@ -155,4 +157,5 @@ def train_reward_model(
         "skipped_steps": summary.skipped_steps,
         "damaged_checkpoints": list(summary.best.skipped),
         "start_weights": start.weights,
+        "decoder": decoder.record,
     }

@@ -101,7 +101,9 @@ def train_sft(
     require_examples("sft", len(train), count_reasons(dropped), limit=settings.max_dropped_share)
     require_examples("sft", len(train) + len(validation), counts, limit=settings.max_dropped_share)
     write_example(out, train[0], words)
-    task = SftTask(Decoder(loaded.model), train, validation, max_tokens=settings.max_tokens_per_micro_batch)
+    decoder = Decoder(loaded.model)
+    progress.say(f"sft: {decoder.told}")
+    task = SftTask(decoder, train, validation, max_tokens=settings.max_tokens_per_micro_batch)
     start = Start(model=str(model), weights=weights_digest(str(model)))
     summary = train_supervised(task, loaded.model, settings, start=start, seed=seed, out=out, progress=progress)
     save_model(loaded.model, loaded.tokenizer, out / "model", dtype=loaded.dtype)
@@ -115,4 +117,5 @@ def train_sft(
         "skipped_steps": summary.skipped_steps,
         "damaged_checkpoints": list(summary.best.skipped),
         "start_weights": start.weights,
+        "decoder": decoder.record,
     }
