@@ -13,7 +13,7 @@ from pathlib import Path
 
 from whet.core.files import file_sha256
 
-__all__ = ["file_digest", "hash_ahead", "present_digests"]
+__all__ = ["file_digest", "hash_ahead", "identity_of", "present_digests"]
 
 _Identity = tuple[int, int, int, int, int]
 # A file changed so shortly before may change again without its times showing it: they have the clock's tick.
@@ -48,7 +48,7 @@ os.register_at_fork(after_in_child=_known.__init__)  # type: ignore[misc]
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes as hex; waits for it when it is under way."""
-    identity = _identity(path)
+    identity = identity_of(path)
     future, is_ours = _known.claim(identity)
     if is_ours:
         try:
@@ -57,7 +57,7 @@ def file_digest(path: Path) -> str:
             _known.forget(identity)
             future.set_exception(error)
             raise
-        if _identity(path) != identity or time.time_ns() - max(identity[3:]) < _SETTLED_NS:
+        if identity_of(path) != identity or time.time_ns() - max(identity[3:]) < _SETTLED_NS:
             _known.forget(identity)
     return future.result()
 
@@ -82,6 +82,7 @@ def _hash_each(files: Iterable[Path]) -> None:
             continue  # who needs it is told
 
 
-def _identity(path: Path) -> _Identity:
+def identity_of(path: Path) -> _Identity:
+    """What stays while a file does: device, inode, size and times."""
     found = path.stat()
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -54,8 +54,15 @@ class TrainingStoppedError(WhetError, ArithmeticError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception says, its type's name when it says nothing: a cause inside another line."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """The first line of what an exception says, with the next one when it only announces that; else its type's name.
+
+    >>> first_line(ValueError("Validation error:\\n  heads do not divide\\nmore"))
+    'Validation error: heads do not divide'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        return f"{lines[0]} {lines[1]}"
+    return lines[0] if lines else type(error).__name__
 
 
 def did_you_mean(given: str, known: Sequence[str]) -> str:

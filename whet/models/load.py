@@ -1,5 +1,6 @@
 """Models in: safetensors folders that `from_pretrained` reads, checked before anything is trained on them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,18 +67,33 @@ def load_reward_model(name: str, *, device: torch.device | str = "cpu") -> Loade
     return loaded
 
 
-def _load(name: str, kind: Any, device: torch.device | str) -> LoadedModel:
-    source = resolve_model(name)
-    tokenizer = load_tokenizer(name)
-    model, info = quietly(
-        kind.from_pretrained, name, source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-    )
-    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+def _require_all_keys(name: str, info: Mapping[str, Any]) -> None:
+    """Every tensor of the files is one of the model's, of its shape, and none is missing."""
+    for key, held, asked in sorted(info["mismatched_keys"]):
+        raise ModelError(
+            f"model {name!r}: its weights hold {key} of shape {list(held)}, but its config.json asks for {list(asked)}"
+        )
+    for problem in ("missing_keys", "unexpected_keys"):
         if info[problem]:
             keys = ", ".join(sorted(str(key) for key in info[problem])[:3])
             raise ModelError(
                 f"model {name!r}: {len(info[problem])} {problem.replace('_', ' ')} in its weights, as {keys}"
             )
+
+
+def _load(name: str, kind: Any, device: torch.device | str) -> LoadedModel:
+    source = resolve_model(name)
+    tokenizer = load_tokenizer(name)
+    model, info = quietly(
+        kind.from_pretrained,
+        name,
+        source,
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # then they are named in `info`, and refused here
+    )
+    _require_all_keys(name, info)
     for key, value in model.named_parameters():
         if not bool(torch.isfinite(value).all()):
             raise ModelError(f"model {name!r}: the weights of {key} are not finite; the file is damaged")

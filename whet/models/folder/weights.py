@@ -1,15 +1,14 @@
 """The weights behind a model's name as files: which they are, their digest, and the type of their numbers."""
 
 import hashlib
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from whet.core.digests import file_digest
 from whet.core.errors import ModelError
 from whet.core.files import read_json
 from whet.models.folder.found import local_folder
+from whet.models.folder.safetensors_header import read_header
 
 __all__ = ["stored_dtype", "weight_files", "weights_digest"]
 
@@ -40,18 +39,8 @@ def weights_digest(name: str) -> str:
 
 def stored_dtype(name: str) -> str:
     """The type that most of the stored numbers have, as safetensors spells it: `F32`, `BF16`, `F16`, ..."""
-    numbers: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
     for file in weight_files(name):
-        for entry in _header(file).values():
-            start, end = entry["data_offsets"]
-            numbers[entry["dtype"]] += end - start
-    return numbers.most_common(1)[0][0]
-
-
-def _header(file: Path) -> dict[str, Any]:
-    """The entries of a safetensors file: 8 bytes of length, then JSON."""
-    with file.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        entries = dict(json.loads(stream.read(size)))
-    entries.pop("__metadata__", None)
-    return entries
+        for entry in read_header(file).values():
+            sizes[entry.dtype] += entry.end - entry.begin
+    return sizes.most_common(1)[0][0]
