@@ -106,6 +106,7 @@ def prepare(settings: DataSettings, *, seed: int, out: Path) -> dict[str, Any]:
         "beyond_limit": _beyond_limit(sources.all, corpus) if settings.limit is not None else 0,
         "edges": dict(corpus.clusters.edges),
         "views": dict(corpus.clusters.views),
+        "passages": _passage_entry(corpus.texts),
         "clusters": _cluster_entry(corpus),
         "splits": dict(assigned.report),
         "slices": _slice_entry(corpus),
@@ -212,7 +213,7 @@ def _corpus(sources: Sources, settings: DataSettings, seed: int, where: Where) -
     pinned = [PURPOSES.index(purpose) for purpose, source in sources.pinned for _ in range(len(source.records))]
     thinned = chained([source.thinned for source in sources.main])
     records = chained([main, ranked, *(source.records for _, source in sources.pinned), thinned])
-    texts = row_texts(records, settings.group)
+    texts = row_texts(records, settings.group, where)
     slices = find_slices(records, texts, settings)
     found = tuple(find(texts, settings, where))
     return Corpus(
@@ -314,6 +315,17 @@ def _cluster_entry(corpus: Corpus) -> dict[str, Any]:
         for links in corpus.clusters.largest(_CLUSTERS_SHOWN)
     ]
     return {"count": len(sizes), "largest": max(sizes), "straddling": 0, "the largest": largest}
+
+
+def _passage_entry(texts: RowTexts) -> dict[str, Any]:
+    """How many rows were compared without a passage that very many share, and which; and how many by system turns."""
+    return {
+        "rows": texts.own.cut,
+        "by system turns": texts.asked.with_system,
+        "the commonest": [
+            asdict(passage) | {"text": passage.text[:300]} for passage in texts.own.passages(_CLUSTERS_SHOWN)
+        ],
+    }
 
 
 def _slice_entry(corpus: Corpus) -> dict[str, Any]:

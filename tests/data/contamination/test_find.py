@@ -287,6 +287,43 @@ def test_paraphrases_are_found_among_long_questions_and_can_be_off(tmp_path: Pat
     assert contamination(train, bench, settings=DataSettings(paraphrase="off")) == []
 
 
+INSTRUCTION = """You judge the work of students. Read the task below with care, write down what is known and what is
+asked, and work towards the result in small steps. Close with one line that holds nothing but the answer."""
+
+
+def notes(count: int, seed: int) -> list[str]:
+    chance = random.Random(seed)
+    words = [first + second for first in "bcdfghklmnprstvw" for second in ("ile", "oru", "ank", "esto", "umi", "ady")]
+    return [" ".join(chance.choices(words, k=14)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("of_rows", ["", INSTRUCTION])
+@pytest.mark.parametrize("of_questions", ["", INSTRUCTION])
+def test_a_shared_instruction_neither_makes_nor_hides_contamination(
+    of_rows: str, of_questions: str, tmp_path: Path
+) -> None:
+    rows, questions = notes(40, 0), notes(30, 1)
+    rows[3], rows[5] = questions[7], f"{questions[8]} indeed"
+    rows[7] = f"{rows[7]} {questions[9]} {rows[8]}"  # 14 words of 42: a question inside a long text
+    found = hits(
+        tmp_path, [f"{of_rows}\n{row}" for row in rows], [f"{of_questions}\n{question}" for question in questions]
+    )
+    exact = "exact" if of_rows == of_questions else "near"
+    assert [(hit.row, hit.kind, hit.benchmark_row) for hit in found if hit.is_gated] == [
+        (3, exact, 7),
+        (5, "near", 8),
+        (7, "8-gram", 9),
+    ]
+
+
+def test_what_stands_in_the_system_turn_below_one_question_is_the_question() -> None:
+    texts, others = notes(12, 2), notes(40, 3)
+    questions = [prompt(("system", text), ("user", "Which topic is this about?")) for text in texts]
+    rows = [prompt(("system", text), ("user", "Which topic is this about?")) for text in [*others, texts[4].upper()]]
+    found = dict(Benchmark(questions, [asked(row) for row in rows], paraphrase="off").hits(rows))
+    assert {row: (hit.kind, hit.question) for row, hit in found.items()} == {40: ("exact", 4)}
+
+
 def test_refused_rows_keep_their_numbers(tmp_path: Path) -> None:
     train = tmp_path / "train.jsonl"
     train.write_text('{"prompt": null}\n' + json.dumps({"prompt": BENCHMARK, "completion": "9"}) + "\n")

@@ -13,6 +13,9 @@
 A row's questions are its prompt and, in a chat of several turns, each user turn. The n-gram rules look at all text of a
 row, so a question inside a long text, a system turn or an answer is found too; no run reaches from one text of a row
 into another.
+
+What very many questions, or very many rows, share (an instruction, examples) is no part of a question but for the first
+rule: it is asked by its own words (`whet.data.texts.passages`), with its system turn where very many ask the same.
 """
 
 from collections import defaultdict
@@ -40,7 +43,8 @@ from whet.data.pairs.overlap import HeldOut, Ids, Overlap, distinct_values
 from whet.data.pairs.rephrased import Questions
 from whet.data.pairs.rephrasing import Matches
 from whet.data.texts.canonical import canonical
-from whet.data.texts.row_texts import asked
+from whet.data.texts.passages import Passages, learn
+from whet.data.texts.row_texts import asking
 from whet.data.texts.runs import MEMBER, RunSets, run_hashes, sets_of, shared_counts
 from whet.data.texts.words import Hashes, is_member, word_tables
 
@@ -50,6 +54,8 @@ Kind = Literal["exact", "near", "template", "8-gram", "3-gram", "paraphrase", "1
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _HALF, _MOST = 0.5, 0.6
 _FEWEST_WORDS = 8
+# Texts of each side from which is learnt which passages very many share.
+_LEARNT = 5000
 # R row, U text of a row, H question of a benchmark, F run of 3 words
 Integers = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float64]
@@ -105,10 +111,13 @@ class Benchmark:
     def __init__(self, questions: Sequence[Record], sample: Sequence[str], *, paraphrase: str = "words") -> None:
         """`sample` are prompts of the training rows: which names, runs and words are common is learnt from them."""
         self.questions = [prompt_in(record) for record in questions]
-        texts = [asked(record) for record in questions]
+        asked = asking(questions)
+        self._by_system = asked.with_system > 0
         self._exact: dict[str, list[int]] = {}
-        for number, text in enumerate(texts):
+        for number, text in enumerate(asked):
             self._exact.setdefault(canonical(text), []).append(number)
+        self._passages = _learnt(asked).joined(_learnt(sample))
+        texts, sample = self._passages.own(asked), self._passages.own(sample)
         tables, seen = list(word_tables(texts)), list(word_tables(sample))
         self._prints = np.unique(np.concatenate([np.zeros(0, dtype=np.uint64), *map(fingerprints, tables)]))
         self._names = common_names([*tables, *seen])
@@ -134,7 +143,7 @@ class Benchmark:
     def hits(self, records: Sequence[Record]) -> Iterator[tuple[int, Hit]]:
         """The place among `records`, and the hit, of every record that is in a benchmark."""
         first = 0
-        for texts in batches(records):
+        for texts in batches(records, self._passages, by_system=self._by_system):
             best: dict[int, Best] = defaultdict(dict)
             seen = self._seen(texts)
             for kind, found in seen.rules.items():
@@ -150,7 +159,7 @@ class Benchmark:
     def resembling(self, records: Sequence[Record]) -> Iterator[tuple[Kind, Resembles]]:
         """Every pair of a record and a question by every rule that counts; `row` is the place among `records`."""
         first = 0
-        for texts in batches(records):
+        for texts in batches(records, self._passages, by_system=self._by_system):
             everywhere = np.ones(texts.rows, dtype=np.bool_)
             for kind, found in (*self._seen(texts).rules.items(), ("paraphrase", self._reworded(texts, everywhere))):
                 yield kind, Resembles(row=found.row + first, question=found.question, score=found.score)
@@ -197,7 +206,7 @@ class Benchmark:
         pairs = [
             (int(texts.row_U[text]), question)
             for text in np.flatnonzero(is_member(prints_U, self._prints)).tolist()
-            for question in self._exact.get(canonical(texts.texts[text]), ())
+            for question in self._exact.get(canonical(texts.whole[text]), ())
         ]
         row, question = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
         return Resembles(row=row, question=question, score=np.ones(len(pairs)))
@@ -278,6 +287,10 @@ class _AnyRun:
         shared = shared_counts(sets, alone, first_R[alone], self._sets)
         score = shared / self._sets.size_N[first_R[alone]]
         _keep_best(best, "13-gram", Resembles(row=alone, question=first_R[alone], score=score))
+
+
+def _learnt(texts: Sequence[str]) -> Passages:
+    return learn(list(dict.fromkeys(texts[:_LEARNT])))
 
 
 class _Questions(Protocol):

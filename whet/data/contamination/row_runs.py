@@ -7,6 +7,7 @@ and it can only be among known ones where all its shorter ones are.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from whet.core.records import Record, completions_in, prompt_in
 from whet.data.alike.views.found import RUN
 from whet.data.texts.canonical import LOWER_SHARE, NOT_NAMES
+from whet.data.texts.passages import Passages
 from whet.data.texts.row_texts import asked
 from whet.data.texts.words import Hashes, WordTable, is_member, mixed, word_hashes, word_table
 
@@ -41,11 +43,14 @@ _NO_HASHES = np.zeros(0, dtype=np.uint64)
 class Texts:
     """The texts of some rows: first the questions, then what else stands in them. Text u is of row `row_U[u]`.
 
-    A row's questions are its prompt and, in a chat of several turns, each user turn.
+    A row's questions are its prompt and, in a chat of several turns, each user turn, all by their own words. Where
+    these lack a passage that very many share, the whole question is among what else stands in the row; `whole` are the
+    questions as they stand.
     """
 
     table: WordTable
     texts: Sequence[str]
+    whole: Sequence[str]
     row_U: Integers
     questions: int
     rows: int
@@ -61,28 +66,28 @@ class Texts:
         )
 
 
-def batches(records: Sequence[Record]) -> Iterator[Texts]:
-    """The texts of some rows at a time, in order."""
-    batch = _Batch()
+def batches(records: Sequence[Record], passages: Passages, *, by_system: bool = False) -> Iterator[Texts]:
+    """The texts of some rows at a time, in order; `by_system`: a prompt is asked by its system turns too."""
+    batch = _Batch(by_system=by_system)
     for record in records:
         batch.add(record)
         if batch.characters >= _CHARACTERS or batch.rows == _ROWS:
-            yield batch.texts()
-            batch = _Batch()
+            yield batch.texts(passages)
+            batch = _Batch(by_system=by_system)
     if batch.rows:
-        yield batch.texts()
+        yield batch.texts(passages)
 
 
 class _Batch:
-    def __init__(self) -> None:
-        self.rows, self.characters = 0, 0
+    def __init__(self, *, by_system: bool) -> None:
+        self.rows, self.characters, self._by_system = 0, 0, by_system
         self._questions: list[str] = []
         self._others: list[str] = []
         self._asks: list[int] = []
         self._holds: list[int] = []
 
     def add(self, record: Record) -> None:
-        question = asked(record)
+        question = asked(record, with_system=self._by_system)
         self._question(question)
         turns = prompt_in(record).messages
         if len(turns) > 1:
@@ -105,12 +110,15 @@ class _Batch:
             self._holds.append(self.rows)
             self.characters += len(text)
 
-    def texts(self) -> Texts:
-        texts = self._questions + self._others
+    def texts(self, passages: Passages) -> Texts:
+        own = passages.own(self._questions)
+        is_cut = [one is not whole for one, whole in zip(own, self._questions, strict=True)]
+        texts = own + self._others + list(compress(self._questions, is_cut))
         return Texts(
             table=word_table(texts),
             texts=texts,
-            row_U=np.array(self._asks + self._holds, dtype=np.int64),
+            whole=self._questions,
+            row_U=np.array(self._asks + self._holds + list(compress(self._asks, is_cut)), dtype=np.int64),
             questions=len(self._questions),
             rows=self.rows,
         )

@@ -6,7 +6,7 @@ read from the recorded edges of the rows that it is.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,7 +20,7 @@ from whet.data.alike.views.found import RUN, SIMILAR
 from whet.data.look.view import FEWEST_DIGITS, Prepared
 from whet.data.manifest import UNUSED
 from whet.data.texts.canonical import FEWEST_PLAIN_WORDS, LOWER_SHARE, NOT_NAMES, canonical
-from whet.data.texts.row_texts import asked
+from whet.data.texts.row_texts import asked, row_texts
 from whet.data.texts.runs import Integers, run_hashes
 from whet.data.texts.words import Hashes, WordTable, is_member, template_words, word_hashes, word_tables
 
@@ -49,11 +49,12 @@ class Alike:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Texts:
-    """What every row asks, and where it stands in the manifest's list."""
+class _Asked:
+    """What every row asks, and by which of its own words it is compared; `own_of` gives those of another text."""
 
-    places: Sequence[int]
     texts: Sequence[str]
+    own: Sequence[str]
+    own_of: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +77,16 @@ class _Turns:
         return list(zip(self.roles[start:end], self.contents[start:end], strict=True))
 
     def asked(self, row: int) -> str:
-        """As the views see it."""
+        """What the row asks, as `row_texts.asked` has it."""
         start, end = self.starts[row], self.starts[row + 1]
-        if end - start == 1:
-            return self.contents[start]
+        return self.contents[start] if end - start == 1 else asked(self.record(row))
+
+    def record(self, row: int) -> Prompt | Conversation:
+        """What asks, and the completion; of a comparison or a ranking the prompt alone."""
         messages = tuple(Message(role=role, content=content) for role, content in self.of(row))
-        prompt = Prompt(messages=messages, origin=Origin(source="", row=0))
+        prompt = Prompt(messages=messages, origin=Origin(source="", row=row))
         said = self.said[row]
-        return asked(prompt if said is None else Conversation(prompt=prompt, completion=said))
+        return prompt if said is None else Conversation(prompt=prompt, completion=said)
 
     def prompt_id(self, row: int) -> str:
         """As `Prompt.id`, without making a prompt."""
@@ -149,9 +152,9 @@ def find(prepared: Prepared, wanted: str) -> list[Alike]:
     if not named and _ID.fullmatch(word) and len(word) == _WHOLE:
         return []
     row_named = turns.places.index(named[0]) if named else None
-    text = wanted if row_named is None else turns.asked(row_named)
-    texts = [turns.asked(row) for row in range(len(turns.places))]
-    found = {row.place: row for row in _beside(turns.places, texts, text)}
+    asking = _asking(prepared, turns)
+    text = wanted if row_named is None else asking.texts[row_named]
+    found = {row.place: row for row in _beside(turns.places, asking, text)}
     if row_named is None:
         found = {place: Alike(place=place, kind="completion", score=1.0) for place in _saying(turns, wanted)} | found
     else:
@@ -160,6 +163,16 @@ def find(prepared: Prepared, wanted: str) -> list[Alike]:
     anchors = {place for place, row in found.items() if row.kind in ("id", "exact")}
     found = {row.place: row for row in _mates(prepared, anchors)} | found
     return sorted(found.values(), key=lambda row: (_KINDS.index(row.kind), -(row.score or 0.0), row.place))
+
+
+def _asking(prepared: Prepared, turns: _Turns) -> _Asked:
+    """As the views saw it: passages that very many rows share are learnt again where preparation found any."""
+    rows = range(len(turns.places))
+    if not any(prepared.manifest["passages"][name] for name in ("rows", "by system turns")):
+        texts = [turns.asked(row) for row in rows]
+        return _Asked(texts=texts, own=texts, own_of=lambda text: text)
+    seen = row_texts([turns.record(row) for row in rows])
+    return _Asked(texts=seen.asked[:], own=seen.own[:], own_of=lambda text: seen.passages.own([text])[0])
 
 
 def _saying(turns: _Turns, text: str) -> Iterator[int]:
@@ -204,12 +217,12 @@ def _named(prepared: Prepared, turns: _Turns, word: str) -> list[int]:
     return next(iter(by_id.values()), [])
 
 
-def _beside(places: Sequence[int], texts: Sequence[str], text: str) -> Iterator[Alike]:
+def _beside(places: Sequence[int], asking: _Asked, text: str) -> Iterator[Alike]:
     """The rows whose text is the same as this one, near to it, or of the same template."""
     same = canonical(text)
     near: dict[int, float] = {}
     template: dict[int, float] = {}
-    tables = list(word_tables([text, *texts]))
+    tables = list(word_tables([asking.own_of(text), *asking.own]))
     names = _names(tables)
     own, own_masked = (
         np.unique(run[row == 0]) for row, run in (_runs_of(tables[0]), _masked_runs_of(tables[0], names))
@@ -220,9 +233,9 @@ def _beside(places: Sequence[int], texts: Sequence[str], text: str) -> Iterator[
         template |= _similar(own_masked, first, *_masked_runs_of(table, names))
         first += table.rows
     # A text without words resembles none; it may still be the same.
-    maybe = list(near) if len(own) else range(len(texts))
+    maybe = list(near) if len(own) else range(len(asking.texts))
     for row in maybe:
-        if row >= 0 and canonical(texts[row]) == same:
+        if row >= 0 and canonical(asking.texts[row]) == same:
             near.pop(row, None)
             template.pop(row, None)
             yield Alike(place=places[row], kind="exact", score=1.0)

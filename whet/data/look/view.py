@@ -30,7 +30,7 @@ Pieces = tuple[Piece, ...]
 FEWEST_DIGITS = 6
 _SUGGESTED = 3
 # What is read of a manifest and of each of its rows.
-_NEEDED = {"clusters", "rows", "unused", "views"}
+_NEEDED = {"clusters", "passages", "rows", "unused", "views"}
 _ROW = {"id", "source", "row", "cluster", "purpose", "reason"}
 
 

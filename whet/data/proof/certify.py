@@ -31,7 +31,7 @@ def missed_pairs(
         return None
     held_out = [row for row, purpose in enumerate(purposes) if purpose in EVALUATION_PURPOSES]
     training = [row for row, purpose in enumerate(purposes) if purpose in TRAINING_PURPOSES]
-    found = overlaps(texts.asked.at(held_out), texts.asked.at(training), SIMILAR, size=RUN, where=where)
+    found = overlaps(texts.own.at(held_out), texts.own.at(training), SIMILAR, size=RUN, where=where)
     pairs = [
         (*sorted((held_out[first], training[second])), float(score))
         for first, second, score in zip(found.held_out.tolist(), found.row.tolist(), found.jaccard, strict=True)

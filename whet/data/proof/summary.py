@@ -133,6 +133,7 @@ def _bound(manifest: Entry) -> Iterator[tuple[str, list[Text | str]]]:
     joins = [f"{kind.replace('_', ' ')} {count:,}" for kind, count in manifest["edges"].items() if count]
     clusters = manifest["clusters"]
     yield "joined by", [", ".join(joins) or "nothing: every row is a cluster of its own"]
+    yield from _passages(manifest["passages"])
     for kind, view in manifest["views"].items():
         if view["capped"]["buckets"]:
             text = f"{view['capped']['buckets']:,} groups, the largest of {view['capped']['largest']:,} rows, were too "
@@ -144,6 +145,17 @@ def _bound(manifest: Entry) -> Iterator[tuple[str, list[Text | str]]]:
         kinds = ", ".join(f"{kind.replace('_', ' ')} {count:,}" for kind, count in entry["kinds"].items())
         text = f"{entry['rows']:,} rows, {entry['lowest_score']:.2f}, {entry['longest_chain']}"
         yield "", [f"{entry['cluster']}  {text}; {kinds}"]
+
+
+def _passages(passages: Entry) -> Iterator[tuple[str, list[Text | str]]]:
+    """What was left out of comparisons, as it tells no two rows apart."""
+    if rows := passages["rows"]:
+        first = passages["the commonest"][0]
+        begin = " ".join(first["text"].split()[:8])
+        what = f"{first['rows']:,} share one of {first['words']:,} words: {begin} …"
+        yield "passages", [f"{rows:,} rows were compared without what very many share; {what}"]
+    if rows := passages["by system turns"]:
+        yield "system", [f"{rows:,} rows ask by their system turns, as very many ask the same below them"]
 
 
 def _rules(manifest: Entry) -> Iterator[tuple[str, list[Text | str]]]:

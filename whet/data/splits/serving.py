@@ -87,10 +87,10 @@ def _exact_duplicates(records: Sequence[Record], texts: RowTexts, pins: Pins, un
     Pinned rows stay, copies of each other too: a published test set is taken as it is.
     """
     groups: dict[tuple[str, bytes, bytes], list[int]] = {}
-    said = zip(records, texts.prompt, texts.completion, strict=True)
-    for row, (record, prompt, completion) in enumerate(said):
+    said = zip(records, texts.turns, texts.completion, strict=True)
+    for row, (record, turns, completion) in enumerate(said):
         if row not in unusable:
-            groups.setdefault((type(record).__name__, prompt, completion), []).append(row)
+            groups.setdefault((type(record).__name__, turns, completion), []).append(row)
     duplicates: dict[int, int] = {}
     for rows in groups.values():
         if len(rows) > 1:
@@ -109,12 +109,15 @@ def _once_per_prompt(
     pins: Pins,
     why_not: dict[int, RowPlace],
 ) -> None:
-    """A purpose made of prompts takes each of them once, however many completions or answers it came with."""
+    """A purpose made of prompts takes each of them once, however many completions or answers it came with.
+
+    Under another system turn it is another prompt.
+    """
     for column in map(PURPOSES.index, _PROMPTED):
         seen: dict[bytes, int] = {}
         rows = np.flatnonzero(can[:, column])
         for row in rows[np.argsort(~pins.kept_R[rows], kind="stable")].tolist():
-            first = seen.setdefault(texts.prompt[row], row)
+            first = seen.setdefault(texts.turns[row], row)
             if first != row and not pins.pinned_R[row]:
                 can[row, column] = False
                 if not can[row].any():

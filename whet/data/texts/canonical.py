@@ -16,6 +16,8 @@ __all__ = [
     "canonical",
     "numbers_in",
     "shingles",
+    "spelt",
+    "word_spans",
     "word_text",
     "words",
 ]
@@ -146,6 +148,24 @@ def words(text: str) -> list[str]:
     ['bob', 's', '1', '000', '-', '3', 'well', 'known', 'files']
     """
     return [word.removeprefix("\x01").lower() for word in _WORD.findall(word_text(text))]
+
+
+def spelt(text: str) -> str:
+    """The text as `word_text` gives it, but with capitals for its marks: an ASCII text whose words are all there is."""
+    return re.sub("\x01(.)", lambda match: _capital(match.group(1)), word_text(text))
+
+
+def _capital(letter: str) -> str:
+    return capital if len(capital := letter.upper()) == 1 else letter
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where the words of a text that `spelt` gave begin and end.
+
+    >>> word_spans("3 apples")
+    [(0, 1), (2, 8)]
+    """
+    return [match.span() for match in _WORD.finditer(text)]
 
 
 def shingles(text: str, size: int) -> list[tuple[str, ...]]:

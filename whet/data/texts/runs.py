@@ -19,6 +19,7 @@ __all__ = [
     "RunSets",
     "bitmaps_of",
     "bits_set",
+    "finest_slots",
     "run_hashes",
     "run_part",
     "run_parts",
@@ -26,6 +27,8 @@ __all__ = [
     "sets_in",
     "sets_of",
     "shared_counts",
+    "slot_counts",
+    "slots",
 ]
 
 # W word, M member of a set, N set (one a row)
@@ -127,7 +130,7 @@ class RunSets:
 
     def rarity(self, member: Hashes) -> npt.NDArray[np.uint8]:
         """How common each member is: 0 in one set alone, then by the logarithm of the number of sets."""
-        return self.rarity_S[_slots(member, self.rarity_S)]
+        return self.rarity_S[slots(member, self.rarity_S)]
 
 
 def bitmaps_of(row: Integers, member: Hashes, rows: int) -> npt.NDArray[np.uint64]:
@@ -171,7 +174,7 @@ def sets_in(parts: Blocks, *, most_sets: int | None = None, where: Where = HERE)
     up to 2^22 slots: a rare member that shares a slot with a common one is taken for common.
     """
     kept = parts.kept()
-    counts, total = _slot_counts(block["slot"] for block in kept.map(_slots_of))
+    counts, total = slot_counts(block["slot"] for block in kept.map(_slots_of))
     rarity_S = _rarity(counts)
     common = 256 if most_sets is None else int(_rarity(np.array([most_sets], dtype=np.int32))[0]) + 1
     member_M, sizes, filled = empty(total, np.uint64), [np.zeros(1, dtype=np.int64)], 0
@@ -184,10 +187,15 @@ def sets_in(parts: Blocks, *, most_sets: int | None = None, where: Where = HERE)
 
 
 def _slots_of(part: Arrays) -> Iterator[Arrays]:
-    yield {"slot": (part["member"] >> (MEMBER_BITS - np.uint64(_MOST_SLOT_BITS))).astype(np.int32)}
+    yield {"slot": finest_slots(part["member"])}
 
 
-def _slot_counts(slots: Iterable[npt.NDArray[np.int32]]) -> tuple[npt.NDArray[np.int32], int]:
+def finest_slots(member: Hashes) -> npt.NDArray[np.int32]:
+    """The slot of each member, as `slot_counts` wants them."""
+    return (member >> (MEMBER_BITS - np.uint64(_MOST_SLOT_BITS))).astype(np.int32)
+
+
+def slot_counts(slots: Iterable[npt.NDArray[np.int32]]) -> tuple[npt.NDArray[np.int32], int]:
     """How many members fall into each slot, about as many slots as members, up to 2^22; and the number of members."""
     counts = np.zeros(0, dtype=np.int32)
     pending: list[npt.NDArray[np.int32]] = [np.zeros(0, dtype=np.int32)]
@@ -207,7 +215,7 @@ def _counted(slots: Sequence[npt.NDArray[np.int32]], bits: int, before: npt.NDAr
     return counts + before if len(before) else counts
 
 
-def _slots(member: Hashes, table: npt.NDArray[Any]) -> Integers:
+def slots(member: Hashes, table: npt.NDArray[Any]) -> Integers:
     """The place of each member in a table of 2^n slots: its upper bits."""
     return (member >> (MEMBER_BITS - np.uint64(len(table).bit_length() - 1))).astype(np.int64)
 
@@ -248,7 +256,7 @@ def _sorted_set(
 ) -> tuple[Hashes, int, Integers]:
     """Members, first row and sizes: one sort puts each set together, the rarest first, equal ones side by side."""
     first = int(row.min())
-    rarity = rarity_S[_slots(member, rarity_S)].astype(np.uint64)
+    rarity = rarity_S[slots(member, rarity_S)].astype(np.uint64)
     keyed = (row - first).astype(np.uint64) << (_RARITY_BITS + MEMBER_BITS) | rarity << MEMBER_BITS | member
     keyed.sort()
     keyed = keyed[np.concatenate([[True], keyed[1:] != keyed[:-1]])]

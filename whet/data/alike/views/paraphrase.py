@@ -15,9 +15,9 @@ def paraphrase(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> F
     if settings.paraphrase == "off":
         return Found(kind="paraphrase", pairs=[], evidence=lambda _first, _second, _score: "", method="off")
     if settings.paraphrase == "words":
-        pairs = rephrased_pairs(rows.asked)
+        pairs = rephrased_pairs(rows.own)
     else:
-        pairs = encoded_pairs(rows.asked, settings.paraphrase)
+        pairs = encoded_pairs(rows.own, settings.paraphrase)
     return similar(
         "paraphrase", pairs, lambda score: f"other words and the same numbers, or no third so near: {score:.2f}"
     )

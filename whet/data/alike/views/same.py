@@ -10,13 +10,13 @@ __all__ = ["exact", "group", "shared_prompt"]
 
 
 def exact(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
-    """The same prompt and completion but for appearance."""
-    keys = enumerate(zip(rows.prompt, rows.completion, strict=True))
+    """The same turns, those of the system too, and the same completion but for appearance."""
+    keys = enumerate(zip(rows.turns, rows.completion, strict=True))
     return by_key("exact", keys, lambda row: canonical(rows.asked[row]))
 
 
 def shared_prompt(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Found:
-    """The same prompt but for appearance, whatever the completion."""
+    """The same prompt but for appearance, whatever the system turns and the completion."""
     keys = ((row, prompt) for row, prompt in enumerate(rows.prompt) if prompt)
     return by_key("shared_prompt", keys, lambda row: canonical(rows.asked[row]))
 

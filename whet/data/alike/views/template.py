@@ -20,7 +20,7 @@ def template(rows: RowTexts, settings: DataSettings, where: Where = HERE) -> Fou
     Right for binding what must not be parted, wrong for deleting: "6 blue, how many black" and "5 black, how many blue"
     are alike by it.
     """
-    texts = rows.asked
+    texts = rows.own
     names = names_of(texts, where)
     masker = Masker(names)
     found = similar("template", masked_pairs(texts, list(names), where), str)
