@@ -30,6 +30,10 @@ def test_a_word_more_is_a_copy_of_the_first() -> None:
     assert copies([row(QUESTION), row("Well. " + QUESTION), row(QUESTION + " Please.")]) == {1: 0, 2: 0}
 
 
+def test_what_only_one_of_two_says_is_an_edit() -> None:
+    assert copies([row(QUESTION), row(QUESTION + " Answer in one word please.")]) == {1: 0}
+
+
 def test_other_numbers_answers_or_ways_to_the_answer_are_no_copies() -> None:
     assert copies([row(QUESTION), row(QUESTION.replace("9", "8"))]) == {}
     assert copies([row(QUESTION), row("Well. " + QUESTION, answer="181")]) == {}
@@ -60,6 +64,17 @@ def test_a_shared_passage_makes_no_copies() -> None:
     assert copies(rows) == {}
     # an edit of a note below it is one
     assert copies([*rows, row(f"{HEADER}. {notes[0]} sadly", "unhappy", None)]) == {2: 0}
+
+
+def test_own_words_are_compared_and_not_what_very_many_share() -> None:
+    # Of the 18 runs of 20 words 15 stay where one word is another: 15 / 21 = 0.71, and 12 / 24 where two are.
+    letters = "abcdefghijklmnopqrst"
+    notes = [[f"{letter}{place}{letter}" for letter in letters] for place in "uvwxyzklm"]
+    first = [f"{letter}nn" for letter in letters]
+    second = [*first[:5], "other", *first[6:]]
+    third = [*second[:12], "another", *second[13:]]
+    rows = [row(f"{HEADER}. {' '.join(note)}") for note in (first, second, third, *notes)]
+    assert copies(rows) == {1: 0}
 
 
 def test_what_fills_a_slot_is_no_edit() -> None:

@@ -119,8 +119,12 @@ def test_any_texts_keep_what_the_definition_says(texts: list[str], chance: rando
 def test_sixteen_notes_below_one_instruction_are_the_notes() -> None:
     notes = sentences(16, 10)
     assert own([f"{HEADER}\n{note}" for note in notes]) == [note.split() for note in notes]
-    # 8 texts have nothing in common with very many
-    assert own([f"{HEADER}\n{note}" for note in notes[:8]]) == [words(f"{HEADER}\n{note}") for note in notes[:8]]
+    # 9 texts are very many, 8 are not
+    below = [f"{HEADER}\n{note}" for note in notes]
+    assert own(below[:9]) == [note.split() for note in notes[:9]]
+    assert own(below[:8]) == [words(text) for text in below[:8]]
+    others = [f"{SHOTS}{note}" for note in sentences(8, 10, seed=1)]
+    assert own(below[:9] + others) == [note.split() for note in notes[:9]] + [words(text) for text in others]
 
 
 def test_a_passage_of_fifteen_words_stays() -> None:
@@ -139,9 +143,15 @@ def test_a_text_of_fewer_than_three_own_words_is_whole() -> None:
 
 
 def test_a_word_that_many_own_texts_begin_with_is_no_part_of_the_passage() -> None:
-    # "of the two i" stands in 60 texts, which is common, but less than half of the 300 that have "of the two"
-    notes = [f"i {note}" if place % 5 == 0 else note for place, note in enumerate(sentences(300, 3))]
+    # "the two i" stands in 60 texts, which is common, but less than half of the 300 that have "of the two"
+    notes = [f"i {note}" if place % 5 == 0 else f"x{note}" for place, note in enumerate(sentences(300, 2))]
+    notes = [note if note.startswith("i ") else f"{note} so" for note in notes]
     assert own([f"{HEADER}\n{note}" for note in notes]) == [note.split() for note in notes]
+
+
+def test_what_stood_apart_stays_apart() -> None:
+    texts = [f"{note} {place}{HEADER}{place}" for place, note in enumerate(sentences(16, 2))]
+    assert own(texts) == [[*note.split(), str(place), str(place)] for place, note in enumerate(sentences(16, 2))]
 
 
 def test_what_is_learnt_holds_for_other_texts() -> None:

@@ -34,10 +34,13 @@ def test_where_very_many_ask_one_thing_the_system_turn_asks(make_prompt: MakePro
     assert rows.prompt == rows.turns
     assert len(set(rows.prompt)) == 9
     assert rows.words_R.tolist() == [14] * 9
-    few = row_texts([under(question, text) for text in texts[:8]])
+    few = row_texts([Conversation(prompt=under(question, text), completion=x) for text in texts[:8] for x in "ab"])
     assert len(set(few.prompt)) == 1
     assert few.asked.with_system == 0
     assert rows.asked.with_system == 9
+    other = make_prompt("Who wrote it?")
+    both = row_texts([under(question, text) for text in texts] + [under(other, text) for text in texts[:8]])
+    assert both.asked.with_system == 9
 
 
 def test_copies_do_not_make_a_question_that_very_many_ask(make_prompt: MakePrompt) -> None:
