@@ -19,16 +19,17 @@ from whet.core.recipe import Recipe, Stage
 from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
-from whet.core.stage_record import refuse_changes
+from whet.core.stage_record import StageRecord, refuse_changes
 from whet.data.contamination.seen import require_readable
-from whet.data.manifest import manifest_hash
+from whet.data.manifest import manifest_hash, open_for_training
 from whet.data.prepare import prepare
 from whet.data.proof.summary import example_line
+from whet.evaluation.asked import tasks_to_ask
 from whet.evaluation.run import evaluate_stages
 from whet.models.folder.found import fetched_folder, resolve_model
 from whet.preflight.reads import Reads, reads_base, reads_of, start_of
 from whet.report.page import write_report
-from whet.rewards.combine import REWARD_MODEL, RewardSum, load_reward
+from whet.rewards.combine import REWARD_MODEL, RewardSum, Scorer, load_reward
 from whet.rewards.learned import LearnedReward
 from whet.train.policy import train_policy
 from whet.train.reward_model import train_reward_model
@@ -65,13 +66,19 @@ def run(
         if stage in done:
             unknown = "" if "outputs" in done[stage] else "; an older whet did it, its files are not checked"
             progress.say(f"{stage}: complete, not done again{unknown}")
-            continue
-        began, record = time.perf_counter(), folder.record(stage)
-        if reads[stage].inside:
-            record.begin(reads[stage].inside, present_digests(reads[stage].outside))
-        summary = road.steps[stage]()
-        if stage != "report":  # the report is made from the folder each time
-            record.finish({**summary, "seconds": round(time.perf_counter() - began, 3)})
+        else:
+            _do(stage, road, folder.record(stage), reads[stage])
+        if stage == "data":
+            road.require_columns(todo)
+
+
+def _do(stage: Stage, road: "_Road", record: StageRecord, reads: Reads) -> None:
+    began = time.perf_counter()
+    if reads.inside:
+        record.begin(reads.inside, present_digests(reads.outside))
+    summary = road.steps[stage]()
+    if stage != "report":  # the report is made from the folder each time
+        record.finish({**summary, "seconds": round(time.perf_counter() - began, 3)})
 
 
 def _base_model(recipe: Recipe, stages: Sequence[Stage]) -> str:
@@ -153,6 +160,24 @@ class _Road:
             self.progress.say(f"data: {manifest['rejected']['rows']} rows refused, see data/rejected.jsonl")
         return {"rows": sizes, "rejected": manifest["rejected"]["rows"], "manifest": manifest_hash(self.data_dir)}
 
+    def require_columns(self, stages: Sequence[Stage]) -> None:
+        """Whether the rows have what the rewards of these stages need, before anything is trained."""
+        if "rl" in stages:
+            self._rewards(None).require_columns(open_for_training(self.data_dir, "rl_train"), where="rl_train")
+        if "evaluation" in stages and self.recipe.evaluate is not None:
+            judges_pairs = self.recipe.reward_model is not None
+            tasks_to_ask(self.data_dir, self.recipe.evaluate.reward, self._verifier(), judges_pairs=judges_pairs)
+
+    def _rewards(self, learned: Scorer | None) -> RewardSum:
+        assert self.recipe.rl is not None
+        settings = self.recipe.rl
+        limit = settings.max_completion_length
+        return RewardSum(settings.rewards, learned=learned, max_completion_length=limit, folder=self.recipe_folder)
+
+    def _verifier(self) -> Callable[..., Any]:
+        assert self.recipe.evaluate is not None
+        return load_reward(self.recipe.evaluate.reward, folder=self.recipe_folder)
+
     def fine_tune(self) -> dict[str, Any]:
         assert self.recipe.sft is not None
         summary = train_sft(self.recipe.sft, model=self.start_of("sft"), **self._training("sft"))
@@ -171,12 +196,7 @@ class _Road:
         if any(reward.name == REWARD_MODEL for reward in settings.rewards):
             folder = self.folder.path / "reward_model" / "model"
             learned = LearnedReward(folder, self.recipe.template, device=self.device)
-        reward = RewardSum(
-            settings.rewards,
-            learned=learned,
-            max_completion_length=settings.max_completion_length,
-            folder=self.recipe_folder,
-        )
+        reward = self._rewards(learned)
         summary = train_policy(settings, model=self.start_of("rl"), reward=reward, **self._training("rl"))
         return summary | self._provenance()
 
@@ -194,7 +214,7 @@ class _Road:
             self.data_dir,
             models,
             settings,
-            verifier=load_reward(settings.reward, folder=self.recipe_folder),
+            verifier=self._verifier(),
             data=self.recipe.data,
             template=self.recipe.template,
             seed=self.recipe.seed,

@@ -111,8 +111,8 @@ def evaluate(
         loaded.append(model)
         return SimpleNamespace(model=model, tokenizer=model)
 
-    monkeypatch.setattr("whet.evaluation.verdicts._BY_RULE", (verifier,))
-    monkeypatch.setattr(evaluation, "load_tasks", lambda data_dir: tasks)
+    monkeypatch.setattr("whet.evaluation.verdicts.BY_RULE", (verifier,))
+    monkeypatch.setattr(evaluation, "tasks_to_ask", lambda data_dir, reward, verifier, judges_pairs: tasks)
     monkeypatch.setattr(evaluation, "load_model", load)
     monkeypatch.setattr(evaluation, "Template", lambda tokenizer, settings: f"template of {tokenizer}")
     monkeypatch.setattr(evaluation, "Sampler", ScriptedSampler)

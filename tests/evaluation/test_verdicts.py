@@ -1,13 +1,17 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from whet.core.records import Prompt, Rollout
-from whet.evaluation.verdicts import verdicts_of
+from whet.evaluation.verdicts import judgements_of
 from whet.rewards import REWARDS
 
 MakePrompt = Callable[..., Prompt]
+
+
+def verdicts_of(verifier: Callable[..., Any], rollouts: Sequence[Rollout]) -> list[str]:
+    return [judgement.verdict for judgement in judgements_of(verifier, rollouts)]
 
 
 def rollout(prompt: Prompt, text: str, *, finish: str = "stop") -> Rollout:
@@ -78,4 +82,15 @@ def test_one_failure_is_not_anothers(make_prompt: MakePrompt) -> None:
         return 1 / len(completion)
 
     rollouts = [rollout(make_prompt(), text) for text in ("", "x", "xx")]
-    assert verdicts_of(mine, rollouts) == ["unscorable", "correct", "wrong"]
+    failed, *others = judgements_of(mine, rollouts)
+    assert (failed.verdict, [judgement.verdict for judgement in others]) == ("unscorable", ["correct", "wrong"])
+    assert str(failed.reason).startswith("ZeroDivisionError: division by zero (test_verdicts.py:")
+    assert [judgement.reason for judgement in others] == [None, None]
+
+
+def test_what_is_unscorable_says_why(make_prompt: MakePrompt) -> None:
+    prompt = make_prompt(answer=r"\sqrt{3}")
+    (judgement,) = judgements_of(REWARDS["answer"], [rollout(prompt, "5")])
+    assert judgement.reason == r"the known answer '\\sqrt{3}' is neither a number nor a few words"
+    (judgement,) = judgements_of(lambda completion: None, [rollout(prompt, "5")])
+    assert judgement.reason == "the verifier says nothing of this row"

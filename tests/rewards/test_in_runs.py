@@ -1,11 +1,16 @@
 """Rewards of the user's in whole runs: found, executed, recorded."""
 
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import whet
-from whet.core.errors import RecipeError
+from whet.core.errors import DataError, RecipeError, RunFolderError
+
+Whet = Callable[..., tuple[int, str, str]]
 
 SMALL = """\
 name: small
@@ -32,3 +37,69 @@ def test_a_file_that_fails_when_it_is_run_ends_the_run_before_its_first_stage(re
         with pytest.raises(RecipeError, match=r"mine\.py fails when imported \(ZeroDivisionError"):
             whet.run(recipe, run=tmp_path / "run", quiet=True, **settings)
         assert not (tmp_path / "run" / "data").exists()
+
+
+@pytest.fixture(name="cli")
+def command_line(request: pytest.FixtureRequest) -> Whet:
+    """The fixture `whet`, by a name that the package does not have."""
+    verb: Whet = request.getfixturevalue("whet")
+    return verb
+
+
+def rows_file(folder: Path, **columns: object) -> Path:
+    path = folder / "rows.jsonl"
+    words = "amber birch cedar delta ember flint grove heron island jetty kelp larch maple nettle osier pine".split()
+    texts = [" ".join(words[(n * k + k) % 16] for k in range(1, 12)) for n in range(60)]
+    lines = [{"prompt": f"{text} {n}?", **columns} for n, text in enumerate(texts)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.mark.parametrize("verb", ["rl", "evaluate"])
+@pytest.mark.parametrize(
+    ("columns", "advice"), [({"hill": 3}, "there: hill"), ({"info": {"gt": "3"}}, "answer: info.gt")]
+)
+def test_rows_without_a_known_answer_stop_a_run_before_anything_is_sampled(
+    cli: Whet, tmp_path: Path, verb: str, columns: dict[str, object], advice: str
+) -> None:
+    rows = rows_file(tmp_path, **columns)
+    code, _, err = cli(verb, "--data.source", rows, "--run", tmp_path / "run", "--threads", 1)
+    assert code == 2
+    *_, line = err.strip().splitlines()
+    assert "has 'answer', which the reward 'answer' needs; columns that are there" in line
+    assert advice in line
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == ["data"]
+
+
+def test_a_column_that_a_function_needs_is_missed_before_supervised_fine_tuning(recipe: Path, tmp_path: Path) -> None:
+    (recipe.parent / "mine.py").write_text("def short(completion, hill):\n    return hill\n")
+    settings = {"sft": {"max_steps": 1}, "rl": {"rewards": [{"name": "mine.py:short"}]}}
+    with pytest.raises(DataError, match=r"no row of rl_train has 'hill', which the reward 'mine\.py:short' needs"):
+        whet.run(recipe, run=tmp_path / "run", quiet=True, **settings)
+    assert not (tmp_path / "run" / "sft").exists()
+
+
+def test_a_verifier_that_fails_on_everything_ends_evaluation_and_keeps_nothing(recipe: Path, tmp_path: Path) -> None:
+    (recipe.parent / "mine.py").write_text("def grade(completion):\n    raise ValueError('no grade today')\n")
+    settings = {"rl": None, "evaluate": {"reward": "mine.py:grade", "max_completion_length": 4, "samples": 0}}
+    with pytest.raises(DataError, match=r"could judge none of the 10 answers so far; the first: ValueError: no grade"):
+        whet.run(recipe, run=tmp_path / "run", quiet=True, **settings)
+    assert not list((tmp_path / "run" / "evaluation").rglob("base.jsonl"))
+
+
+def test_the_reward_file_is_on_record_and_another_one_is_told(recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    rewards = {"rl": {"rewards": [{"name": "mine.py:short"}]}}
+    whet.run(recipe, run=run, quiet=True, **rewards)
+    record = json.loads((run / "rl" / "complete.json").read_text())
+    digest = hashlib.sha256((recipe.parent / "mine.py").read_bytes()).hexdigest()
+    assert record["inputs"]["reward:mine.py"] == digest
+    # neither the recipe's place nor that of the file is in the run's folder, so both may move
+    written = b"".join(file.read_bytes() for file in run.rglob("*") if file.suffix in (".json", ".jsonl", ".yaml"))
+    assert str(tmp_path).encode() not in written
+    moved = recipe.parent.rename(tmp_path / "elsewhere")
+    whet.run(moved / recipe.name, run=run.rename(tmp_path / "moved"), quiet=True, **rewards)
+    (moved / "mine.py").write_text("def short(completion):\n    return 1.0\n")
+    (tmp_path / "moved" / "rl" / "complete.json").unlink()
+    with pytest.raises(RunFolderError, match=r"the reward file mine\.py is not the one that rl began with"):
+        whet.run(moved / recipe.name, run=tmp_path / "moved", quiet=True, **rewards)

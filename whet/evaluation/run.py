@@ -20,13 +20,13 @@ from whet.core.records import Prompt
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.data.manifest import manifest_hash
+from whet.evaluation.asked import left_out_lines, require_judged, tasks_to_ask
 from whet.evaluation.contamination import contamination_lines, mark_seen, rates_apart
 from whet.evaluation.items import Item, is_judged, rate_of
 from whet.evaluation.metrics import mean_interval, paired_difference, pass_at_k
 from whet.evaluation.reward_model import judge_pairs
-from whet.evaluation.tasks import load_tasks
 from whet.evaluation.tasks.task import Task
-from whet.evaluation.verdicts import Verdict, verdicts_of
+from whet.evaluation.verdicts import Verdict, judgements_of
 from whet.models.load import load_model
 from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
@@ -53,7 +53,10 @@ def evaluate_stages(
 
     `data` says how the rows of `settings.contamination` are read.
     """
-    tasks = load_tasks(data_dir)
+    tasks = tasks_to_ask(data_dir, settings.reward, verifier, judges_pairs=reward_model is not None)
+    progress.say(*left_out_lines(tasks, verifier))
+    left_out = {task.purpose: len(task.left_out) for task in tasks if task.left_out}
+    tasks = [task for task in tasks if task.prompts]
     items: list[Item] = []
     for stage, model in models.items():
         path = out / "items" / f"{stage}.jsonl"
@@ -61,6 +64,7 @@ def evaluate_stages(
             answered = _ask(
                 stage, str(model), tasks, settings, verifier, template, seed=seed, device=device, progress=progress
             )
+            require_judged([*items, *answered], settings.reward)
             write_json_lines(path, answered)
         items += read_json_lines(path)
     summary: dict[str, Any] = {}
@@ -72,7 +76,7 @@ def evaluate_stages(
         results["reward_model"] = judge_pairs(
             reward_model, data_dir, template=template, device=device, confidence=settings.confidence
         )
-    results |= {"confidence": settings.confidence, "manifest": manifest_hash(data_dir)}
+    results |= {"left_out": left_out, "confidence": settings.confidence, "manifest": manifest_hash(data_dir)}
     write_json(out / "results.json", results)
     return {"prompts": len(items) // max(1, len(models)), "stages": list(models)}
 
@@ -107,7 +111,7 @@ def _ask(
                 tick=lambda done: bar.advance(by=done),
             )
             sampled = _samples(sampler, chosen[task.purpose], verifier, settings, seed=seed, tick=bar)
-            for rollout, verdict in zip(rollouts, verdicts_of(verifier, rollouts), strict=True):
+            for rollout, judgement in zip(rollouts, judgements_of(verifier, rollouts), strict=True):
                 counts = sampled.get(rollout.prompt.id)
                 items.append(
                     {
@@ -118,8 +122,9 @@ def _ask(
                         "prompt": rollout.prompt.text,
                         "answer": rollout.prompt.answer,
                         "text": rollout.text,
-                        "correct": verdict == "correct",
-                        "verdict": verdict,
+                        "correct": judgement.verdict == "correct",
+                        "verdict": judgement.verdict,
+                        "reason": judgement.reason,
                         "tokens": len(rollout.completion_ids),
                         "samples": 0 if counts is None else counts.total() - counts["unscorable"],
                         "samples_correct": None if counts is None else counts["correct"],
@@ -142,6 +147,8 @@ def _samples(
     sampler: Sampler, prompts: Sequence[Prompt], verifier: Any, settings: EvaluateSettings, *, seed: int, tick: Any
 ) -> dict[str, Counter[Verdict]]:
     """The verdicts on each prompt's samples."""
+    if not prompts:
+        return {}
     rollouts = sampler.sample(
         prompts,
         samples=max(1, settings.samples),
@@ -154,8 +161,8 @@ def _samples(
         tick=lambda done: tick.advance(by=done),
     )
     counts: dict[str, Counter[Verdict]] = defaultdict(Counter)
-    for rollout, verdict in zip(rollouts, verdicts_of(verifier, rollouts), strict=True):
-        counts[rollout.prompt.id][verdict] += 1
+    for rollout, judgement in zip(rollouts, judgements_of(verifier, rollouts), strict=True):
+        counts[rollout.prompt.id][judgement.verdict] += 1
     return counts
 
 

@@ -11,8 +11,9 @@ from whet.core.records import Prompt, Rollout, Score
 from whet.rewards.call import Verdict, call_reward
 from whet.rewards.columns import columns_of
 from whet.rewards.load import REWARD_MODEL, load_reward
+from whet.rewards.needs import GIVEN_IN_RL, require_columns
 
-__all__ = ["REWARD_MODEL", "RewardSum", "call_reward", "load_reward", "total_score"]
+__all__ = ["REWARD_MODEL", "RewardSum", "Scorer", "call_reward", "load_reward", "total_score"]
 
 
 class Scorer(Protocol):
@@ -59,7 +60,10 @@ class RewardSum:
         self.functions = {
             reward.name: load_reward(reward.name, folder=folder) for reward in rewards if reward.name != REWARD_MODEL
         }
-        assert learned is not None or all(reward.name != REWARD_MODEL for reward in rewards)
+
+    def require_columns(self, prompts: Sequence[Prompt], *, where: str) -> list[str]:
+        """As `needs.require_columns`, for the functions of this sum."""
+        return require_columns(self.functions, prompts, where=where, given=GIVEN_IN_RL)
 
     def __call__(self, rollouts: Sequence[Rollout]) -> list[Score]:
         """One score per rollout, in order."""

@@ -12,13 +12,11 @@ from whet.core.recipe import Recipe
 from whet.core.recipe.file import LoadedRecipe
 from whet.rewards import REWARDS
 from whet.rewards.load import REWARD_MODEL, no_function, reward_file
+from whet.rewards.needs import GIVEN_IN_RL
 from whet.rewards.signature import Parameters, columns_needed, parameters_of, signature_problem
 from whet.rewards.source import SourceError, read_source
 
 __all__ = ["require_rewards", "reward_problems"]
-
-# What a step of reinforcement learning gives every reward besides the columns of its row.
-GIVEN_IN_RL = frozenset({"max_completion_length"})
 
 
 def require_rewards(loaded: LoadedRecipe) -> None:

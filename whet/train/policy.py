@@ -228,6 +228,7 @@ def train_policy(
     counts = write_dropped(out, dropped)
     require_examples("rl", len(prompts), counts, limit=settings.max_dropped_share)
     _require_prompts(len(prompts), settings)
+    progress.say(*(f"rl: {line}" for line in reward.require_columns(prompts, where="rl_train")))
     # The reference is what the policy starts from: one load, one digest.
     reference = copy.deepcopy(loaded.model)
     start = Start(model=str(model), weights=weights_digest(str(model)))

@@ -1,6 +1,6 @@
 """What models are asked, one kind of task per file. Reads evaluation purposes; judges nothing.
 
-Add a task: write a function `(data_dir) -> Task | None` in a file of its own, and put it into TASKS under its name.
+Add a task: write a function `(data_dir, can_judge) -> Task | None` in a file of its own, and put it into TASKS by name.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,19 +8,19 @@ from functools import partial
 from pathlib import Path
 
 from whet.evaluation.tasks.purpose import purpose_task
-from whet.evaluation.tasks.task import Task
+from whet.evaluation.tasks.task import CanJudge, Task
 
 __all__ = ["TASKS", "load_tasks"]
 
 # `final` compares the stages; the others are each stage's own test.
-TASKS: Mapping[str, Callable[[Path], Task | None]] = {
+TASKS: Mapping[str, Callable[[Path, CanJudge], Task | None]] = {
     "final": partial(purpose_task, purpose="final"),
     "ft_test": partial(purpose_task, purpose="ft_test"),
     "rl_test": partial(purpose_task, purpose="rl_test"),
 }
 
 
-def load_tasks(data_dir: Path) -> list[Task]:
-    """Every task that has prompts with a known answer."""
-    found = [load(data_dir) for load in TASKS.values()]
+def load_tasks(data_dir: Path, can_judge: CanJudge) -> list[Task]:
+    """Every task that has prompts; those that cannot be judged are left out of its prompts."""
+    found = [load(data_dir, can_judge) for load in TASKS.values()]
     return [task for task in found if task is not None]
