@@ -23,7 +23,8 @@ from whet.core.stage_record import StageRecord, refuse_changes
 from whet.data.contamination.seen import require_readable
 from whet.data.manifest import manifest_hash, open_for_training
 from whet.data.prepare import prepare
-from whet.data.proof.summary import example_line
+from whet.data.proof.summary import example_line, told_lines
+from whet.data.sources.source_files import hub_sources
 from whet.evaluation.asked import tasks_to_ask
 from whet.evaluation.run import evaluate_stages
 from whet.models.folder.found import fetched_folder, resolve_model
@@ -64,8 +65,7 @@ def run(
     road = _Road(recipe, folder, progress, recipe_folder, base)
     for stage in wanted:
         if stage in done:
-            unknown = "" if "outputs" in done[stage] else "; an older whet did it, its files are not checked"
-            progress.say(f"{stage}: complete, not done again{unknown}")
+            progress.say(f"{stage}: complete, not done again{_unchecked(stage, done[stage], recipe)}")
         else:
             _do(stage, road, folder.record(stage), reads[stage])
         if stage == "data":
@@ -73,12 +73,21 @@ def run(
 
 
 def _do(stage: Stage, road: "_Road", record: StageRecord, reads: Reads) -> None:
-    began = time.perf_counter()
+    began, outside = time.perf_counter(), present_digests(reads.outside)
     if reads.inside:
-        record.begin(reads.inside, present_digests(reads.outside))
+        record.begin(reads.inside, outside)
     summary = road.steps[stage]()
     if stage != "report":  # the report is made from the folder each time
-        record.finish({**summary, "seconds": round(time.perf_counter() - began, 3)})
+        seconds = round(time.perf_counter() - began, 3)
+        record.finish({**summary, "seconds": seconds}, inputs=None if reads.inside else outside)
+
+
+def _unchecked(stage: Stage, done: Mapping[str, Any], recipe: Recipe) -> str:
+    """What of a finished stage could not be compared with what it was made from."""
+    if "outputs" not in done:
+        return "; an older whet did it, its files are not checked"
+    hub = ", ".join(hub_sources(recipe.data)) if stage == "data" else ""
+    return f"; what the hub holds today under {hub} is not compared" if hub else ""
 
 
 def _base_model(recipe: Recipe, stages: Sequence[Stage]) -> str:
@@ -154,6 +163,8 @@ class _Road:
             self.progress.say(f"data: {source['name']}, {source['rows']} rows, read as {source['mapping']}")
             if source["example"]:
                 self.progress.say(f"data:   {example_line(source)}")
+            for line in told_lines(source):
+                self.progress.say(f"data:   {line}")
         sizes = {purpose: entry["rows"] for purpose, entry in manifest["purposes"].items()}
         self.progress.say("data: " + "  ".join(f"{purpose} {rows}" for purpose, rows in sizes.items()))
         if manifest["rejected"]["rows"]:

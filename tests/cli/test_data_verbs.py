@@ -109,3 +109,14 @@ def test_trace_finds_the_runs_by_itself(whet: Whet, finished_run: Path, monkeypa
     code, out, _ = whet("data", "trace", id_)
     assert code == 0
     assert out.startswith("trained on, by runs/least (SFT)\n")
+
+
+def test_a_source_of_its_own_way_is_a_word_too(whet: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    row = {"Body": "One hen lays 3 eggs.", "Question": "How many eggs?", "Answer": 3}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"question": "What is six plus one?", "answer": "7"}) + "\n")
+    own = "{path: a.jsonl, columns: {question: '{Body} {Question}', answer: Answer}}"
+    code, out, err = whet("data", "split", own, "b.jsonl", "--out", "prepared")
+    assert (code, err) == (0, "")
+    assert "a.jsonl: 1 rows, read as question and answer (question from {Body} {Question}, answer from Answer)" in out
+    assert "│ prompt      One hen lays 3 eggs. How many eggs?" in out

@@ -2,7 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from whet.core.recipe import EvaluateSettings, Recipe, RewardModelSettings, RewardSettings, RlSettings, SftSettings
+from whet.core.recipe import (
+    DataSettings,
+    EvaluateSettings,
+    Recipe,
+    RewardModelSettings,
+    RewardSettings,
+    RlSettings,
+    SftSettings,
+)
 from whet.models.tiny import TINY_FOLDER
 from whet.preflight.reads import Reads, reads_of, start_of
 
@@ -63,6 +71,12 @@ def test_reward_files_are_read_where_the_recipe_lies(tmp_path: Path, monkeypatch
     }
     assert "reward:mine.py" in reads_of("evaluation", recipe, tmp_path / "recipes").outside
     assert "reward:mine.py" not in reads_of("evaluation", recipe, None).outside
+
+
+def test_the_sources_of_the_data(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}")
+    found = reads_of("data", Recipe(data=DataSettings(source=str(tmp_path / "rows.jsonl"))), None)
+    assert found == Reads(outside={"source:rows.jsonl": tmp_path / "rows.jsonl"})
 
 
 def test_a_model_that_is_nowhere_is_left_to_whoever_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

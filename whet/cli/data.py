@@ -13,18 +13,23 @@ import cyclopts
 
 from whet.cli.app import AtLeastOne, Json, Quiet, Settings, data_app, read_recipe
 from whet.core.errors import DataError, RecipeError
+from whet.core.recipe.text import read_value
 
 __all__ = ["data_check", "data_split", "data_trace", "data_view"]
 
 
 @data_app.command(name="split", usage="whet data split SOURCE... --out DIR [--seed N] [--data.SETTING VALUE ...]")
 def data_split(*source: Settings, out: Path, seed: str = "0", quiet: Quiet = False, as_json: Json = False) -> None:
-    """Read the sources and write the eight purposes, the manifest and the rejected rows into a folder."""
+    """Read the sources and write the eight purposes, the manifest and the rejected rows into a folder.
+
+    A source that is read in its own way is written "{path: FILE, columns: {prompt: '{Body} {Question}'}}".
+    """
     sources = list(itertools.takewhile(lambda word: not word.startswith("--"), source))
     if not sources:
         raise RecipeError("a source was expected: whet data split SOURCE... --out DIR")
     flags = list(source[len(sources) :])
-    loaded = read_recipe([*flags, "--data.source", json.dumps(sources), "--seed", seed])
+    given = [read_value(word) if word.startswith("{") else word for word in sources]
+    loaded = read_recipe([*flags, "--data.source", json.dumps(given), "--seed", seed])
     from whet.data.prepare import prepare
 
     manifest = prepare(loaded.recipe.data, seed=loaded.recipe.seed, out=out)

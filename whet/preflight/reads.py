@@ -6,6 +6,7 @@ from pathlib import Path
 
 from whet.core.errors import ModelError, RecipeError
 from whet.core.recipe import Recipe, Stage
+from whet.data.sources.source_files import source_files
 from whet.models.folder.files import model_files
 from whet.models.folder.found import local_folder
 from whet.rewards.load import REWARD_MODEL, reward_file
@@ -42,8 +43,10 @@ def start_of(stage: Stage, recipe: Recipe) -> Stage | None:
 def reads_of(stage: Stage, recipe: Recipe, folder: Path | None) -> Reads:
     """Everything that changes what the stage computes; `folder` is the recipe's own, from which files are found.
 
-    What is not there is left out: whoever needs it says so. Sources of data are known to `whet.data.sources`.
+    What is not there is left out: whoever needs it says so.
     """
+    if stage == "data":
+        return Reads(outside=source_files(recipe.data))
     if stage not in _PURPOSES:
         return Reads()
     models = _models_of(stage, recipe)

@@ -1,11 +1,13 @@
 """Every column and key that changes what a row means: honoured, refused or told, never nothing."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from whet.core.records import Comparison, Conversation, Message, Origin, Record, prompt_in
+from whet.data.layouts import LAYOUTS
 from whet.data.layouts.fields import BadRow, Skipped, Told
 from whet.data.layouts.meanings import COLUMNS, TURN_KEYS, Meaning, may_answer
 from whet.data.layouts.recognise import read_row, recognise
@@ -54,7 +56,7 @@ def test_a_column_has_its_effect_beside_every_layout(base: str, name: str, meani
         with pytest.raises(BadRow) as caught:
             read(row)
         assert caught.value.field == name
-        assert caught.value.reason == f"{meaning.what}, or data.ignore: [{name}]"
+        assert caught.value.reason == f"{meaning.what}; to take such rows all the same, data.ignore: [{name}]"
     else:
         record, told = read(row)
         assert told == [f"{name}: {meaning.what}"]
@@ -78,7 +80,7 @@ def test_a_key_of_a_turn_has_its_effect(name: str, meaning: Meaning) -> None:
         with pytest.raises(BadRow) as caught:
             read(row)
         assert caught.value.field == f"messages[1].{name}"
-        assert caught.value.reason == f"{meaning.what}, or data.ignore: [{name}]"
+        assert caught.value.reason == f"{meaning.what}; to take such rows all the same, data.ignore: [{name}]"
     else:
         assert read(row)[1] == [f"{name} of a turn: {meaning.what}"]
 
@@ -185,3 +187,17 @@ def test_a_context_that_a_layout_reads_itself_is_no_matter() -> None:
     assert (record.chosen, told) == ("5", [])
     alpaca, told = read({"instruction": "Add", "input": "3 and 2", "output": "5", "history": [["Hi", "Yo"]]})
     assert (len(prompt_in(alpaca).messages), told) == (3, [])
+
+
+def test_the_tables_in_the_docs_are_these() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    for meanings in (COLUMNS, TURN_KEYS):
+        lines = (f"| `{' '.join(one.names)}` | {one.effect} | {one.what} | {one.used_by} |\n" for one in meanings)
+        assert "| --- | --- | --- | --- |\n" + "".join(lines) in page, "write docs/data.md's tables again"
+
+
+def test_every_layout_stands_in_the_docs_by_its_columns() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    for layout in LAYOUTS:
+        if layout.name not in ("steps with labels", "single messages of trees"):  # these refuse
+            assert f"`{' '.join(layout.columns)}" in page, layout.name

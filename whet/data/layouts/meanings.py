@@ -21,6 +21,7 @@ __all__ = ["COLUMNS", "TURN_KEYS", "Meaning", "examine", "may_answer"]
 
 _PICTURES = "pictures, sounds or films, without which the words mean something else; whet reads texts"
 _TOOLS = "descriptions of tools that the prompt would hold; whet reads texts"
+_ALL_THE_SAME = "to take such rows all the same, data.ignore"
 _ASKED = "a part of the question that nothing reads; join it to the prompt or question, such as"
 _USERS = "it says that another turn than the assistant's is to be learned; only answers are"
 _BEFORE = "thoughts of an answer before the last one; left out, as chat templates leave them out"
@@ -319,7 +320,7 @@ def _column(row: Row, column: str, layout: Layout, *, asks_a_text: bool) -> Iter
         if not meaning.applies(row[column]) or (meaning.of_question and not asks_a_text):
             continue
         if meaning.effect == "refused":
-            raise BadRow(column, f"{meaning.what}, or data.ignore: [{column}]")
+            raise BadRow(column, f"{meaning.what}; {_ALL_THE_SAME}: [{column}]")
         yield Told(f"{column}: {meaning.what}")
 
 
@@ -364,7 +365,7 @@ def _turn(turn: Mapping[str, Any], place: str, *, is_earlier: bool) -> Iterator[
         known = _BY_KEY.get(str(key).casefold(), ())
         for meaning in known:
             if meaning.effect == "refused" and meaning.applies(value):
-                raise BadRow(f"{place}.{key}", f"{meaning.what}, or data.ignore: [{key}]")
+                raise BadRow(f"{place}.{key}", f"{meaning.what}; {_ALL_THE_SAME}: [{key}]")
             if meaning.effect == "told" and meaning.applies(value):
                 yield Told(f"{key} of a turn: {meaning.what}")
         if key in REASONING_KEYS and is_earlier:

@@ -10,9 +10,10 @@ from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
 from whet.core.runlog import printable
 from whet.data.readers.files import ENDINGS, is_data_file
+from whet.data.readers.lines import COMPRESSIONS
 from whet.data.sources.request import Request
 
-__all__ = ["FolderFiles", "folder_files", "is_held_out_split", "shown_name"]
+__all__ = ["FolderFiles", "data_files", "folder_files", "is_held_out_split", "is_path", "shown_name"]
 
 # What `datasets` writes beside its data files.
 _METADATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
@@ -42,6 +43,12 @@ def shown_name(name: str) -> str:
     return printable(name).replace("\n", "\\n")
 
 
+def is_path(name: str) -> bool:
+    """Whether a name that nothing lies under can only have been meant as a path, and not as a hub id."""
+    is_rooted, ending = name.startswith((".", "/", "~")), Path(name).suffix
+    return is_rooted or ending in (*ENDINGS, *COMPRESSIONS) or name.count("/") > 1
+
+
 def is_held_out_split(value: object) -> bool:
     """Whether a row's `split` says that it is held out: `test`, `validation`, `Held-Out`."""
     return isinstance(value, str) and _kind_of_words(_words(value)) == "held out"
@@ -53,7 +60,7 @@ def folder_files(folder: Path, request: Request) -> FolderFiles:
     For training: those called training, or, where none is, all that are not called held out. To be evaluated on: those
     called held out, or all where none is. A split that was asked for by name chooses by that name.
     """
-    there = sorted(file for file in folder.rglob("*") if _holds_rows(file, folder))
+    there = data_files(folder)
     _refuse_prepared(there)
     chosen = _chosen(there, folder, request)
     unreadable = next((file for file in chosen if not file.is_file()), None)
@@ -70,6 +77,11 @@ def folder_files(folder: Path, request: Request) -> FolderFiles:
             "on it all the same"
         )
     return FolderFiles(files=tuple(chosen), left_out=tuple(file for file in there if file not in set(chosen)))
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Every file of the folder and its folders that may hold rows, hidden ones and what `datasets` adds left out."""
+    return sorted(file for file in folder.rglob("*") if _holds_rows(file, folder))
 
 
 def _holds_rows(file: Path, folder: Path) -> bool:

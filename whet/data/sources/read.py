@@ -8,8 +8,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from whet.core.digests import file_digest
 from whet.core.errors import DataError, did_you_mean
-from whet.core.files import file_sha256
 from whet.core.recipe import DataSettings
 from whet.core.recipe.data import SourceSettings
 from whet.core.records import Origin, Record, Rejected, prompt_in
@@ -17,10 +17,10 @@ from whet.data.layouts.fields import BadRow, Skipped, Told
 from whet.data.layouts.layout import Layout
 from whet.data.layouts.recognise import read_row
 from whet.data.readers.files import ENDINGS, file_rows
-from whet.data.readers.lines import COMPRESSIONS, Broken
+from whet.data.readers.lines import Broken
 from whet.data.sources.arithmetic import arithmetic_rows
 from whet.data.sources.columns import Columns, understand
-from whet.data.sources.folders import folder_files, is_held_out_split, shown_name
+from whet.data.sources.folders import folder_files, is_held_out_split, is_path, shown_name
 from whet.data.sources.loaded import is_of_datasets, loaded_rows, was_saved
 from whet.data.sources.request import Request, request_for
 from whet.data.space.shelf import renamed, shelved
@@ -111,7 +111,7 @@ def _local_path(name: str) -> Path | None:
         if path.exists() or path.is_symlink():
             what = "neither a file nor a folder" if path.exists() else "a link that leads nowhere"
             raise DataError(f"{name}: {what}")
-        if name.startswith((".", "/", "~")) or path.suffix in (*ENDINGS, *COMPRESSIONS) or name.count("/") > 1:
+        if is_path(name):
             near = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
             raise DataError(f"{name}: no such file{did_you_mean(path.name, near)}")
     except (OSError, RuntimeError) as error:  # a home folder that nobody has
@@ -171,7 +171,7 @@ class _RowRead:
 
 
 def _file_source(name: str, path: Path, request: Request) -> Source:
-    return _understood(shown_name(name), file_sha256(path), file_rows(path, request.reading), request)
+    return _understood(shown_name(name), file_digest(path), file_rows(path, request.reading), request)
 
 
 def _with_columns(name: str, rows: Iterator[Any], request: Request) -> tuple[Iterator[Any], Columns]:
