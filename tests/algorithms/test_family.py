@@ -113,7 +113,7 @@ def test_padding_changes_nothing(name: str, added: dict[str, float], trash: floa
         old_logprobs_BT=padded(batch.old_logprobs_BT),
         reference_logprobs_BT=None if batch.reference_logprobs_BT is None else padded(batch.reference_logprobs_BT),
         entropy_BT=None if batch.entropy_BT is None else padded(batch.entropy_BT),
-        advantages_BT=credit_BT,
+        advantages_BT=torch.where(mask_BT, credit_BT, trash),
         mask_BT=mask_BT,
     )
     wide_loss, wide_losses = loss_of(algorithm, other)

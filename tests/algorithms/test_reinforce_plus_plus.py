@@ -98,3 +98,9 @@ def test_a_completion_without_a_baseline_of_its_own_teaches_nothing() -> None:
     found_BT = ReinforcePlusPlusBaseline(options()).credit(step).advantages_BT
     assert not found_BT[2:4].any()
     assert found_BT[:2].any()
+
+
+def test_k2_is_the_default_where_the_paper_has_it_and_not_in_the_reward() -> None:
+    assert ReinforcePlusPlusBaseline(options(beta=0.1)).conventions("sampler").kl == "k2 in the loss, weight 0.1"
+    moved = ReinforcePlusPlusBaseline(options(beta=0.1, kl_placement="reward"))
+    assert moved.conventions("sampler").kl == "k1 in the reward, weight 0.1"

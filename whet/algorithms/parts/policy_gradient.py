@@ -138,7 +138,7 @@ class PolicyGradient:
         return PolicyLosses(
             losses_BT=losses_BT * self.token_weights(batch.mask_BT).to(losses_BT.dtype),
             ratio_BT=torch.where(batch.mask_BT, ratio_BT.detach(), 0.0),
-            is_clipped_BT=is_clipped_BT & batch.mask_BT,
+            is_clipped_BT=is_clipped_BT,
             kl_BT=None if kl_BT is None else kl_BT.detach(),
         )
 
