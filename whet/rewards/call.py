@@ -3,13 +3,14 @@
 import asyncio
 import inspect
 import math
+import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from whet.core.recipe import RewardSettings
+from whet.rewards.event_loop import run_async
 from whet.rewards.signature import GIVEN, Parameters, is_per_completion, parameters_of
 from whet.rewards.time_limit import OutOfTime, time_limit
 from whet.rewards.unscorable import Unscorable
@@ -22,6 +23,8 @@ Call = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 TIMEOUT_S: float = RewardSettings.model_fields["timeout_s"].default
 _LONGEST_REASON = 300
+# A coroutine is cancelled at its limit; so much later the alarm stops one that blocks the loop or does not let go.
+_GRACE_S = 0.5
 # A reward is foreign code: whatever it raises is recorded for its rows. Only the user's own interrupt goes through.
 _FAILURES = (Exception, SystemExit, asyncio.CancelledError, OutOfTime)
 
@@ -74,18 +77,31 @@ def _call_each(
         return [missing] * len(calls)
     if not inspect.iscoroutinefunction(reward):
         return [_attempt(reward, call, timeout_s, _as_number) for call in calls]
+    return _side_by_side(reward, calls, timeout_s)
 
-    async def one(call: Call) -> Verdict:
+
+def _side_by_side(reward: Callable[..., Any], calls: Sequence[Call], timeout_s: float) -> list[Verdict]:
+    """All begin at once, so all are over their time at once; one that blocks the loop costs those that never ran."""
+    verdicts: dict[int, Verdict] = {}
+    deadline = time.monotonic() + timeout_s
+
+    async def one(place: int, call: Call) -> None:
         try:
-            return _as_number(await _within(reward(*call[0], **call[1]), timeout_s))
+            if time.monotonic() > deadline:
+                raise OutOfTime
+            verdicts[place] = _as_number(await _within(reward(*call[0], **call[1]), timeout_s))
         except _FAILURES as error:
-            return _reason(error, timeout_s)
+            verdicts[place] = _reason(error, timeout_s)
 
-    async def every() -> list[Verdict]:
-        return list(await asyncio.gather(*(one(call) for call in calls)))
+    async def every() -> None:
+        await asyncio.gather(*(one(place, call) for place, call in enumerate(calls)))
 
-    verdicts: list[Verdict] = _run(every())
-    return verdicts
+    stopped: Verdict = None
+    try:
+        run_async(every(), limit_s=timeout_s + _GRACE_S)
+    except _FAILURES as error:
+        stopped = _reason(error, timeout_s)
+    return [verdicts.get(place, stopped) for place in range(len(calls))]
 
 
 def _attempt(reward: Callable[..., Any], call: Call, timeout_s: float, read: Callable[[Any], Any]) -> Any:
@@ -93,7 +109,11 @@ def _attempt(reward: Callable[..., Any], call: Call, timeout_s: float, read: Cal
     try:
         with time_limit(timeout_s):
             value = reward(*call[0], **call[1])
-            return read(_run(_within(value, timeout_s)) if inspect.isawaitable(value) else value)
+            if not inspect.isawaitable(value):
+                return read(value)
+        value = run_async(_within(value, timeout_s), limit_s=timeout_s + _GRACE_S)
+        with time_limit(timeout_s):
+            return read(value)
     except _FAILURES as error:
         return _reason(error, timeout_s)
 
@@ -104,16 +124,6 @@ async def _within(value: Awaitable[Any], timeout_s: float) -> Any:
             return await value
     except TimeoutError as error:
         raise OutOfTime if limit.expired() else error from error
-
-
-def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end; in a thread of its own where an event loop is already running, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 def _accepted(parameters: Parameters, given: Mapping[str, Any]) -> Mapping[str, Any]:
