@@ -15,6 +15,8 @@ def per_row(completion, *, answer=None, **row):
     return float(len(completion))
 def batch(prompts, completions, completion_ids, **columns):
     return [1.0 if a == "5" else None for a in columns["answer"]]
+def level(completion, level):
+    return level
 async def later(prompts, completions, **columns):
     return [0.5] * len(completions)
 def raises(completion, **row):
@@ -62,7 +64,7 @@ def test_the_sum_keeps_its_parts(rollouts: Sequence[Rollout]) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("raises", "KeyError: 'gold' (mine.py:10)"),
+        ("raises", "KeyError: 'gold' (mine.py:12)"),
         ("short", "gave 1 values for 3 completions"),
         ("nan", "gave nan, not a finite number"),
         ("text", "gave str, not a number"),
@@ -77,12 +79,22 @@ def test_a_failed_part_is_never_a_zero(mine: str, rollouts: Sequence[Rollout], n
         assert score.parts["format"] is not None
 
 
-def test_parts_that_do_not_apply_are_left_out_of_the_sum(mine: str, rollouts: Sequence[Rollout]) -> None:
-    # `batch` judges the rows whose answer is "5" and says None of the third; `format` always applies
-    scores = RewardSum((RewardSettings(name="format", weight=0.2), RewardSettings(name=f"{mine}:batch")))(rollouts)
-    assert [score.value for score in scores] == pytest.approx([1.2, 1.0, 0.0])
-    assert scores[2].parts == {"format": 0.0, f"{mine}:batch": None}
+def test_a_part_that_applies_to_some_of_a_group_counts_as_its_mean_for_the_others(
+    mine: str, rollouts: Sequence[Rollout], make_prompt: Callable[..., Prompt]
+) -> None:
+    # format 1 0 0 at weight 0.2; `level` 2 and 5 and None at weight 0.5: the third gets 0.5 (2 + 5) / 2 = 1.75
+    names = (RewardSettings(name="format", weight=0.2), RewardSettings(name=f"{mine}:level", weight=0.5))
+    group = [
+        replace(rollout, prompt=make_prompt("q", columns={"level": level}))
+        for rollout, level in zip(rollouts, (2, 5, None), strict=True)
+    ]
+    scores = RewardSum(names)(group)
+    assert [score.value for score in scores] == pytest.approx([0.2 + 1.0, 2.5, 1.75])
+    assert scores[2].parts == {"format": 0.0, f"{mine}:level": None}
     assert all(score.unscorable is None for score in scores)
+    # in a group of its own, to which the part does not apply at all, it is left out
+    other = replace(group[2], prompt=make_prompt("another", columns={"level": None}))
+    assert [score.value for score in RewardSum(names)([*group[:2], other])] == pytest.approx([1.2, 2.5, 0.0])
 
 
 def test_when_nothing_applies_there_is_no_value(rollouts: Sequence[Rollout]) -> None:

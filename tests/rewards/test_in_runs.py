@@ -46,6 +46,39 @@ def command_line(request: pytest.FixtureRequest) -> Whet:
     return verb
 
 
+SOME = """
+def by_place(prompts, completions, **columns):
+    # of every four completions one fails as text, one does not apply, and the other two are worth 1 and 3
+    return [(None, 1.0, 3.0, "text")[place % 4] for place in range(len(completions))]
+def constant(completion):
+    return 10.0
+"""
+
+
+def test_what_could_not_be_scored_is_no_zero_and_what_is_mixed_is_told(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (recipe.parent / "mine.py").write_text(SOME)
+    names = [{"name": "mine.py:by_place", "weight": 2.0}, {"name": "mine.py:constant"}]
+    rl = {"rewards": names, "num_generations": 4, "scale_rewards": "none"}
+    whet.run(recipe, run=tmp_path / "run", rl=rl)
+    said = capsys.readouterr().err
+    assert "rl: step 1: 2 of 8 completions have no reward: mine.py:by_place: gave str, not a number" in said
+    assert "rl: step 1: mine.py:by_place applies to some completions only in 2 of 2 groups" in said
+    assert said.count("have no reward") == said.count("applies to some completions only") == 1
+    assert "rl: 4 of 16 completions had no reward; rl/rollouts says why" in said
+    rows = [json.loads(line) for line in (tmp_path / "run" / "rl" / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["reward/unscorable"], row["reward/mixed_groups"]) for row in rows] == [(2, 2), (2, 2)]
+    complete = json.loads((tmp_path / "run" / "rl" / "complete.json").read_text())
+    assert (complete["unscorable"], complete["mixed_groups"]) == (4, 4)
+    for file in sorted((tmp_path / "run" / "rl" / "rollouts").iterdir()):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        # 2 x 1 + 10 and 2 x 3 + 10; their mean of 2 stands in for None: 14. The mean of the group is 14, not that of a
+        # fourth completion with a reward of 0, and the failed one has no advantage
+        assert [line["reward"] for line in lines] == [14.0, 12.0, 16.0, None] * 2
+        assert [line["advantage"] for line in lines] == pytest.approx([0.0, -2.0, 2.0, 0.0] * 2)
+
+
 def rows_file(folder: Path, **columns: object) -> Path:
     path = folder / "rows.jsonl"
     words = "amber birch cedar delta ember flint grove heron island jetty kelp larch maple nettle osier pine".split()

@@ -10,6 +10,7 @@ from whet.core.recipe import RewardSettings
 from whet.core.records import Prompt, Rollout, Score
 from whet.rewards.call import Verdict, call_reward
 from whet.rewards.columns import columns_of
+from whet.rewards.groups import groups_of, stand_ins
 from whet.rewards.load import REWARD_MODEL, load_reward
 from whet.rewards.needs import GIVEN_IN_RL, require_columns
 
@@ -23,13 +24,23 @@ class Scorer(Protocol):
         """One list of scores per prompt."""
 
 
-def total_score(weights: Sequence[tuple[str, float]], verdicts: Mapping[str, Verdict], *, seconds: float) -> Score:
-    """The weighted sum over the parts that apply; no value, and why, when a part failed or none applies."""
+def total_score(
+    weights: Sequence[tuple[str, float]],
+    verdicts: Mapping[str, Verdict],
+    *,
+    seconds: float,
+    stand_in: Mapping[str, float] | None = None,
+) -> Score:
+    """The weighted sum over the parts that apply; no value, and why, when a part failed or none applies.
+
+    `stand_in` has what counts for parts that do not apply where they do to others of the group.
+    """
     failed = [f"{name}: {verdict}" for name, verdict in verdicts.items() if isinstance(verdict, str)]
     parts = {name: None if isinstance(verdict, str) else verdict for name, verdict in verdicts.items()}
     applying = [weight * value for name, weight in weights if (value := parts[name]) is not None]
     if not failed and not applying:
         failed = ["no reward applies to this row"]
+    applying += [weight * stand_in[name] for name, weight in weights if stand_in and name in stand_in]
     # Plain `sum` of floats gives infinity where `fsum` raises; the order of the parts is fixed, so it is repeatable.
     if not failed and not math.isfinite(sum(applying)):
         failed = ["the weighted sum of the rewards is not finite"]
@@ -39,9 +50,10 @@ def total_score(weights: Sequence[tuple[str, float]], verdicts: Mapping[str, Ver
 
 
 class RewardSum:
-    """The weighted sum of a recipe's rewards. Parts that do not apply (None) are left out of the sum.
+    """The weighted sum of a recipe's rewards. A part that applies to none of a prompt's completions is left out.
 
-    When a part fails, the completion has no value: half a sum would be compared with whole ones. `learned` scores the
+    One that applies to some of them counts as its mean over these for the others (`whet.rewards.groups`). When a part
+    fails, the completion has no value: half a sum would be compared with whole ones. `learned` scores the
     part `reward_model`; `max_completion_length` (tokens) reaches every function as a column of that name. Files are
     looked for in `folder`, the recipe's, then in the current one.
     """
@@ -71,9 +83,15 @@ class RewardSum:
         parts = {reward.name: self._part(reward, rollouts) for reward in self.rewards}
         seconds = (time.perf_counter() - began) / max(1, len(rollouts))
         weights = [(reward.name, reward.weight) for reward in self.rewards]
+        missing = stand_ins(parts, groups_of(rollouts), completions=len(rollouts))
         return [
-            total_score(weights, {name: verdicts[index] for name, verdicts in parts.items()}, seconds=seconds)
-            for index in range(len(rollouts))
+            total_score(
+                weights,
+                {name: verdicts[place] for name, verdicts in parts.items()},
+                seconds=seconds,
+                stand_in=missing[place],
+            )
+            for place in range(len(rollouts))
         ]
 
     def _part(self, reward: RewardSettings, rollouts: Sequence[Rollout]) -> list[Verdict]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from whet.algorithms import ALGORITHMS, Algorithm
 from whet.core.errors import TrainingStoppedError
+from whet.core.files import read_json_lines
 from whet.core.order import rows_of_round
 from whet.core.recipe import RlSettings, TemplateSettings
 from whet.core.records import Prompt, Rollout, Score
@@ -27,13 +28,14 @@ from whet.models.decoder import Decoder
 from whet.models.folder.weights import weights_digest
 from whet.models.load import load_model, save_model
 from whet.rewards.combine import RewardSum
+from whet.rewards.groups import RewardNews
 from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
 from whet.tokens.batches import FlatBatch, TokenGroup, flat_batch, micro_batches
 from whet.tokens.template import Template
 from whet.train.checkpoint import Checkpoints, Start
 from whet.train.examples import usable_prompts, write_dropped
-from whet.train.policy_log import Clock, TokenTally, reward_metrics, rollout_metrics, write_rollouts
+from whet.train.policy_log import Clock, TokenTally, reward_metrics, reward_totals, rollout_metrics, write_rollouts
 from whet.train.step.guards import DeadSignal, DeadSignalGuard, NonFiniteGuard, require_finite_weights
 from whet.train.step.optimizers import adamw
 from whet.train.step.schedule import learning_rate_at
@@ -236,10 +238,15 @@ def train_policy(
     progress.say(f"rl: {trainer.policy.told}")
     skipped = _train(trainer, prompts, start=start, seed=seed, out=out, progress=progress)
     save_model(loaded.model, loaded.tokenizer, out / "model", dtype=loaded.dtype)
+    totals = reward_totals(read_json_lines(out / "metrics.jsonl"))
+    if totals["unscorable"]:
+        completions = settings.steps * settings.prompts_per_step * settings.num_generations
+        progress.say(f"rl: {totals['unscorable']} of {completions} completions had no reward; rl/rollouts says why")
     return {
         "prompts": len(prompts),
         "dropped": counts,
         "steps": settings.steps,
+        **totals,
         "skipped_updates": skipped,
         "start_weights": start.weights,
         "decoder": trainer.policy.record,
@@ -262,6 +269,7 @@ def _train(
     checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit, start=start)
     log = MetricsLog(out / "metrics.jsonl")
     non_finite, dead = NonFiniteGuard("rl"), DeadSignalGuard(limit=settings.max_dead_steps)
+    news = RewardNews()
     start_step = skipped = 0
     if restored := checkpoints.restore(policy, trainer.optimizer):
         start_step, skipped = restored.step, restored.state["skipped_updates"]
@@ -278,11 +286,12 @@ def _train(
             scores = trainer.reward(rollouts)
             advantages_PG = trainer.advantages(scores)
             clock.lap("time/score_s")
+            progress.say(*(f"rl: {said}" for said in news.lines(step + 1, rollouts, scores)))
             learned = trainer.update(rollouts, advantages_PG, step=step, seed=seed)
             clock.lap("time/update_s")
             line = {
                 "step": step + 1,
-                **reward_metrics(scores),
+                **reward_metrics(rollouts, scores),
                 **rollout_metrics(rollouts, advantages_PG),
                 **learned.tally.metrics(),
                 "train/loss": learned.stats.loss,

@@ -5,7 +5,7 @@ Legend: P prompt, G completion of the same prompt, B = P x G completion, T token
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from torch import Tensor
 from whet.algorithms import TokenLosses
 from whet.core.files import write_json_lines
 from whet.core.records import Rollout, Score
+from whet.rewards.groups import mixed_groups
 
-__all__ = ["Clock", "TokenTally", "reward_metrics", "rollout_metrics", "write_rollouts"]
+__all__ = ["Clock", "TokenTally", "reward_metrics", "reward_totals", "rollout_metrics", "write_rollouts"]
 
 
 class TokenTally:
@@ -49,13 +50,26 @@ class Clock:
         self.laps[name], self._last = now - self._last, now
 
 
-def reward_metrics(scores: Sequence[Score]) -> dict[str, float | int | None]:
-    """Mean and deviation (n - 1) of the rewards that there are, the mean of each part, and how many have none."""
+def reward_metrics(rollouts: Sequence[Rollout], scores: Sequence[Score]) -> dict[str, float | int | None]:
+    """Mean and deviation (n - 1) of the rewards that there are, the mean of each part, and how many have none.
+
+    `reward/mixed_groups` counts the groups in which a part applies to some completions only, part by part.
+    """
     values = [score.value for score in scores if score.value is not None]
     metrics: dict[str, float | int | None] = {"reward/mean": _mean(values), "reward/std": _deviation(values)}
     for name in scores[0].parts:
         metrics[f"reward/{name}"] = _mean([value for score in scores if (value := score.parts[name]) is not None])
-    return metrics | {"reward/unscorable": len(scores) - len(values)}
+    mixed = sum(mixed_groups(rollouts, scores).values())
+    return metrics | {"reward/unscorable": len(scores) - len(values), "reward/mixed_groups": mixed}
+
+
+def reward_totals(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Over all lines of the log: completions without a reward, and groups in which a part applied to some only."""
+    totals = {"unscorable": 0, "mixed_groups": 0}
+    for row in rows:
+        for name in totals:
+            totals[name] += row.get(f"reward/{name}") or 0
+    return totals
 
 
 def rollout_metrics(rollouts: Sequence[Rollout], advantages_PG: Tensor) -> dict[str, float | int | None]:
