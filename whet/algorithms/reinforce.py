@@ -1,4 +1,4 @@
-"""REINFORCE with a baseline (Williams 1992, "Simple statistical gradient-following algorithms", eq. 4 and section 5).
+"""REINFORCE with a baseline (Williams 1992, "Simple statistical gradient-following algorithms").
 
     gradient = E[ (r - b) sum_t grad log pi(y_t) ]
 
