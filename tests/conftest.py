@@ -1,16 +1,26 @@
 """Shared fixtures: small random models of several architectures, real data where it lies beside the checkout."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from huggingface_hub import constants
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
+from tokenizers import AddedToken, Tokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from whet.cli import main
-from whet.core.records import Message, Origin, Prompt
+from whet.core.records import Message, Origin, Prompt, Role
 from whet.models.tiny import TINY_FOLDER
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -51,6 +61,17 @@ def make_prompt() -> Callable[..., Prompt]:
     return make
 
 
+@pytest.fixture
+def talk() -> Callable[..., Prompt]:
+    """A prompt of several turns: `talk(("system", "Be brief."), ("user", "hi"))`."""
+
+    def make(*turns: tuple[Role, str]) -> Prompt:
+        messages = tuple(Message(role=role, content=content) for role, content in turns)
+        return Prompt(messages=messages, origin=Origin(source="test", row=0))
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     if not SHARED.is_dir():
@@ -71,6 +92,41 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(file, repository / "blobs" / str(place))
         (repository / "snapshots" / ("a" * 40) / file.name).symlink_to(Path("..", "..", "blobs", str(place)))
     return repository
+
+
+@pytest.fixture
+def make_tokenizer(tmp_path: Path) -> Callable[..., PreTrainedTokenizerBase]:
+    """whet:tiny's words with control tokens, as a folder would give them back.
+
+    `named` says whether the control tokens stand in the tokenizer's own list, as for Qwen 2.5, or are merely marked as
+    special in tokenizer.json, as for Llama 3 and Phi-3; `added` are tokens that are not special.
+    """
+
+    def make(
+        template: str | dict[str, str] | None = None,
+        *,
+        eos: str | None = "<|endoftext|>",
+        bos: str | None = None,
+        special: Sequence[str | AddedToken] = ("<|im_start|>", "<|im_end|>"),
+        added: Sequence[str] = ("<think>", "</think>"),
+        named: bool = False,
+    ) -> PreTrainedTokenizerBase:
+        core = Tokenizer.from_file(str(TINY_FOLDER / "tokenizer.json"))
+        wanted = [t if isinstance(t, AddedToken) else AddedToken(t, special=True, normalized=False) for t in special]
+        wanted += [AddedToken(t, special=True, normalized=False) for t in (bos, eos) if t is not None]
+        core.add_special_tokens(wanted)
+        core.add_tokens([AddedToken(t, special=False, normalized=False) for t in added])
+        names = {"eos_token": eos, "bos_token": bos} | (
+            {"additional_special_tokens": list(map(str, special))} if named else {}
+        )
+        made = PreTrainedTokenizerFast(tokenizer_object=core, **{key: name for key, name in names.items() if name})
+        made.chat_template = template
+        folder = tmp_path / f"tokenizer{len(list(tmp_path.iterdir()))}"
+        made.save_pretrained(folder)
+        loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+        return loaded
+
+    return make
 
 
 @pytest.fixture

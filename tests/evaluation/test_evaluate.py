@@ -109,12 +109,11 @@ def evaluate(
 
     def load(model: str, *, device: torch.device) -> SimpleNamespace:
         loaded.append(model)
-        return SimpleNamespace(model=model, tokenizer=model)
+        return SimpleNamespace(model=model, template=lambda settings: f"template of {model}")
 
     monkeypatch.setattr("whet.evaluation.verdicts.BY_RULE", (verifier,))
     monkeypatch.setattr(evaluation, "tasks_to_ask", lambda data_dir, reward, verifier, judges_pairs: tasks)
     monkeypatch.setattr(evaluation, "load_model", load)
-    monkeypatch.setattr(evaluation, "Template", lambda tokenizer, settings: f"template of {tokenizer}")
     monkeypatch.setattr(evaluation, "Sampler", ScriptedSampler)
     monkeypatch.setattr(evaluation, "manifest_hash", lambda data_dir: "hash")
     monkeypatch.setattr(ScriptedSampler, "asked", [])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,7 +61,7 @@ def test_without_a_pair_there_is_no_accuracy(records: list[Ranking | Comparison]
 def test_both_sides_of_a_record_are_scored_under_its_prompt(
     records: list[Ranking | Comparison], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    known = {
+    known: dict[tuple[str, str], float | str] = {
         (row.prompt.id, text): score
         for row, scores in zip(records, SCORES, strict=True)
         for text, score in zip(
@@ -72,7 +73,7 @@ def test_both_sides_of_a_record_are_scored_under_its_prompt(
         def __init__(self, folder: Path, template: TemplateSettings, *, device: torch.device) -> None:
             assert folder == tmp_path / "judge"
 
-        def scores(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[str]]) -> list[list[float]]:
+        def scores(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[str]]) -> list[list[float | str]]:
             return [
                 [known[prompt.id, text] for text in texts] for prompt, texts in zip(prompts, completions, strict=True)
             ]
@@ -85,8 +86,18 @@ def test_both_sides_of_a_record_are_scored_under_its_prompt(
         return records
 
     monkeypatch.setattr(reward_model, "open_for_evaluation", rows)
-    found = judge_pairs(
-        tmp_path / "judge", tmp_path, template=TemplateSettings(), device=torch.device("cpu"), confidence=0.9
-    )
-    assert found == pair_results(records, SCORES, confidence=0.9)
+
+    def judged() -> dict[str, Any] | None:
+        return judge_pairs(
+            tmp_path / "judge", tmp_path, template=TemplateSettings(), device=torch.device("cpu"), confidence=0.9
+        )
+
+    expected = pair_results(records, SCORES, confidence=0.9)
+    assert expected is not None
+    assert judged() == expected | {"refused": 0}
     assert opened == [(tmp_path, "rm_test")]
+    # A row of which the model's chat template takes one side only is not judged by half.
+    known[next(iter(known))] = "the chat template refuses it: no"
+    expected = pair_results(records[1:], SCORES[1:], confidence=0.9)
+    assert expected is not None
+    assert judged() == expected | {"refused": 1}

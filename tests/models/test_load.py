@@ -11,7 +11,8 @@ from whet.core.errors import ModelError
 from whet.models.decoder import Decoder
 from whet.models.folder.found import resolve_model
 from whet.models.heads import reward_model_from
-from whet.models.load import load_model, load_reward_model, save_model
+from whet.models.load import load_model, load_reward_model
+from whet.models.save import save_model
 from whet.models.tiny import TINY_FOLDER
 from whet.tokens.batches import TokenGroup, flat_batch
 

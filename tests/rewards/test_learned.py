@@ -11,7 +11,8 @@ from transformers import AutoModelForSequenceClassification
 from whet.core.recipe import RewardSettings, TemplateSettings
 from whet.core.records import Prompt, Rollout
 from whet.models.heads import reward_model_from
-from whet.models.load import load_model, save_model
+from whet.models.load import load_model
+from whet.models.save import save_model
 from whet.rewards.combine import RewardSum
 from whet.rewards.learned import LearnedReward
 from whet.verbs.score_file import score_file

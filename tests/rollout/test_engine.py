@@ -6,7 +6,8 @@ from transformers import PreTrainedModel
 
 from whet.core.recipe import TemplateSettings
 from whet.core.records import Prompt
-from whet.models.load import load_model, load_tokenizer
+from whet.models.load import load_model
+from whet.models.tokenizer import load_tokenizer
 from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
 from whet.tokens.template import Template

@@ -1,4 +1,4 @@
-from whet.models.load import load_tokenizer
+from whet.models.tokenizer import load_tokenizer
 from whet.tokens.compare import CutText, comparison_text, cut
 
 

@@ -19,7 +19,7 @@ from whet.core.recipe import (
 from whet.core.records import Comparison, Conversation, Prompt, Ranking
 from whet.core.runlog import Progress
 from whet.data.prepare import prepare
-from whet.models.load import load_tokenizer
+from whet.models.tokenizer import load_tokenizer
 from whet.rewards.combine import RewardSum
 from whet.tokens.template import Template
 from whet.train.examples import preference_examples, sft_groups

@@ -108,11 +108,10 @@ def chat(
 def tokens_view(text: str, /, *, model: str = "whet:tiny", completion: str | None = None) -> None:
     """The tokens of a prompt, and with --completion which of them are trained."""
     from whet.core.recipe import TemplateSettings
-    from whet.models.load import load_tokenizer
+    from whet.models.tokenizer import load_template
     from whet.tokens.inspect import show
-    from whet.tokens.template import Template
 
-    show(Template(load_tokenizer(model), TemplateSettings()), text, completion=completion)
+    show(load_template(model, TemplateSettings()), text, completion=completion)
 
 
 @tokens_app.command(name="compare", usage="whet tokens compare TEXT --model NAME --model NAME ...")
@@ -126,7 +125,7 @@ def tokens_compare(
     model
         A name that has a tokenizer: whet:tiny, a folder, a hub id; may be given several times.
     """
-    from whet.models.load import load_tokenizer
+    from whet.models.tokenizer import load_tokenizer
     from whet.tokens.compare import comparison_text, cut
 
     print(comparison_text([cut(name, load_tokenizer(name), text) for name in model], text))

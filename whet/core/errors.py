@@ -3,6 +3,7 @@
     WhetError
     ├── RecipeError          a setting is unknown, ill-typed, out of bounds or contradicts another (also ValueError)
     ├── DataError            a file or a row cannot be used (also ValueError)
+    │   └── TemplateRefusalError  a row that the model's chat template does not take
     ├── ModelError           a model or tokenizer folder cannot be used (also ValueError)
     ├── RunFolderError       the run folder is in use, belongs to another recipe, or is damaged (also OSError)
     └── TrainingStoppedError the run cannot learn: no trained tokens, no variance, non-finite (also ArithmeticError)
@@ -18,6 +19,7 @@ __all__ = [
     "ModelError",
     "RecipeError",
     "RunFolderError",
+    "TemplateRefusalError",
     "TrainingStoppedError",
     "WhetError",
     "did_you_mean",
@@ -39,6 +41,10 @@ class RecipeError(WhetError, ValueError):
 
 class DataError(WhetError, ValueError):
     """A data file, or a row of one, that cannot be used; names file, row and field."""
+
+
+class TemplateRefusalError(DataError):
+    """A row that the model's chat template does not take; says why. Caught where rows are read, listed and counted."""
 
 
 class ModelError(WhetError, ValueError):

@@ -18,7 +18,10 @@ __all__ = ["judge_pairs", "pair_results"]
 def judge_pairs(
     folder: Path, data_dir: Path, *, template: TemplateSettings, device: torch.device, confidence: float
 ) -> dict[str, Any] | None:
-    """`pair_results` of the reward model in `folder` on `rm_test`; None when that is empty."""
+    """`pair_results` of the reward model in `folder` on `rm_test`; None when that is empty.
+
+    Rows that the model's chat template does not take are left out and counted as `refused`.
+    """
     records: list[Ranking | Comparison] = open_for_evaluation(data_dir, "rm_test")
     if not records:
         return None
@@ -26,7 +29,14 @@ def judge_pairs(
     texts: list[Sequence[str]] = [
         row.completions if isinstance(row, Ranking) else (row.chosen, row.rejected) for row in records
     ]
-    return pair_results(records, judge.scores([row.prompt for row in records], texts), confidence=confidence)
+    scores = judge.scores([row.prompt for row in records], texts)
+    judged = [
+        (row, [score for score in values if not isinstance(score, str)])
+        for row, values in zip(records, scores, strict=True)
+        if not any(isinstance(score, str) for score in values)
+    ]
+    found = pair_results([row for row, _ in judged], [values for _, values in judged], confidence=confidence)
+    return None if found is None else found | {"refused": len(records) - len(judged)}
 
 
 def pair_results(

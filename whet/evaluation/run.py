@@ -30,7 +30,6 @@ from whet.evaluation.verdicts import Verdict, judgements_of
 from whet.models.load import load_model
 from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
-from whet.tokens.template import Template
 
 __all__ = ["evaluate_stages", "result_lines", "summarise"]
 
@@ -95,7 +94,7 @@ def _ask(
 ) -> list[Item]:
     """One greedy completion of every prompt, and `samples` random ones of the chosen prompts of each slice."""
     loaded = load_model(model, device=device)
-    sampler = Sampler(loaded.model, Template(loaded.tokenizer, template))
+    sampler = Sampler(loaded.model, loaded.template(template))
     progress.say(f"evaluate {stage}: {sampler.told}")
     items: list[Item] = []
     chosen = {task.purpose: _sampled_prompts(task, settings) for task in tasks}

@@ -9,11 +9,12 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from whet.core.errors import ModelError
+from whet.core.recipe import TemplateSettings
 from whet.models.folder.found import EMBEDDED, resolve_model
 from whet.models.folder.weights import stored_dtype
 from whet.models.quietly import quietly
-from whet.models.save import save_model
-from whet.models.tokenizer import load_tokenizer
+from whet.models.tokenizer import end_ids, load_tokenizer
+from whet.tokens.template import Template
 
 __all__ = [
     "EMBEDDED",
@@ -21,8 +22,6 @@ __all__ = [
     "context_of",
     "load_model",
     "load_reward_model",
-    "load_tokenizer",
-    "save_model",
 ]
 
 _DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}
@@ -36,6 +35,15 @@ class LoadedModel:
     tokenizer: PreTrainedTokenizerBase
     name: str
     dtype: torch.dtype
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        """The end tokens that its generation config and its config name."""
+        return end_ids(getattr(self.model, "generation_config", None), self.model.config)
+
+    def template(self, settings: TemplateSettings) -> Template:
+        """How its messages become ids; everything that ends an answer of this model stops a rollout."""
+        return Template(self.tokenizer, settings, eos_ids=self.eos_ids)
 
     @property
     def context(self) -> int | None:

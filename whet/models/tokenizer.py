@@ -1,26 +1,48 @@
-"""The tokenizer that lies beside a model's weights."""
+"""The tokenizer that lies beside a model's weights, and the end tokens that the model's files name."""
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from collections.abc import Iterator
+from typing import Any
 
-from whet.models.folder.found import resolve_model
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+
+from whet.core.errors import ModelError
+from whet.core.recipe import TemplateSettings
+from whet.models.folder.found import EMBEDDED, resolve_model
 from whet.models.quietly import quietly
+from whet.tokens.template import Template
 
-__all__ = ["load_tokenizer"]
+__all__ = ["end_ids", "load_template", "load_tokenizer"]
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer alone. Begin and end tokens that it does not name are taken from the model's config."""
-    source = resolve_model(name)
-    tokenizer: PreTrainedTokenizerBase = quietly(AutoTokenizer.from_pretrained, name, source)
-    if tokenizer.eos_token_id is None or tokenizer.bos_token_id is None:
-        from transformers import AutoConfig
+    """The tokenizer alone, as its files say: no token is named that they do not name."""
+    tokenizer: Any = quietly(AutoTokenizer.from_pretrained, name, resolve_model(name))
+    if name in EMBEDDED:
+        # Its file is the bare vocabulary, which tests make other tokenizers of; transformers takes this from no other.
+        tokenizer.add_bos_token = True
+    found: PreTrainedTokenizerBase = tokenizer
+    return found
 
-        config = quietly(AutoConfig.from_pretrained, name, source)
-        for kind in ("eos", "bos"):
-            token_id = getattr(config, f"{kind}_token_id", None)
-            token_id = token_id[0] if isinstance(token_id, list) else token_id
-            if getattr(tokenizer, f"{kind}_token_id") is None and token_id is not None:
-                setattr(tokenizer, f"{kind}_token", tokenizer.convert_ids_to_tokens(token_id))
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+
+def load_template(name: str, settings: TemplateSettings) -> Template:
+    """How a model's messages become ids, without its weights."""
+    source = resolve_model(name)
+    config = quietly(AutoConfig.from_pretrained, name, source)
+    try:
+        generation = quietly(GenerationConfig.from_pretrained, name, source)
+    except ModelError:  # many models have none
+        generation = None
+    return Template(load_tokenizer(name), settings, eos_ids=end_ids(config, generation))
+
+
+def end_ids(*configs: Any) -> tuple[int, ...]:
+    """Every `eos_token_id` that configs and generation configs name, one or many; None has none."""
+    return tuple(dict.fromkeys(id_ for config in configs if config is not None for id_ in _ends_in(config)))
+
+
+def _ends_in(config: Any) -> Iterator[int]:
+    for part in (config, getattr(config, "text_config", None)):
+        named = getattr(part, "eos_token_id", None)
+        for id_ in named if isinstance(named, list | tuple) else [named]:
+            if isinstance(id_, int) and 0 <= id_ < 2**31:
+                yield id_

@@ -14,14 +14,27 @@ from whet.rewards.groups import groups_of, stand_ins
 from whet.rewards.load import REWARD_MODEL, load_reward
 from whet.rewards.needs import GIVEN_IN_RL, require_columns
 
-__all__ = ["REWARD_MODEL", "RewardSum", "Scorer", "call_reward", "load_reward", "total_score"]
+__all__ = [
+    "REWARD_MODEL",
+    "RewardSum",
+    "Scorer",
+    "call_reward",
+    "finite_score",
+    "load_reward",
+    "total_score",
+]
 
 
 class Scorer(Protocol):
     """What a reward model offers."""
 
-    def scores(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[str]]) -> list[list[float]]:
-        """One list of scores per prompt."""
+    def scores(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[str]]) -> list[list[float | str]]:
+        """One list of scores per prompt; in place of one, why there is none."""
+
+
+def finite_score(score: float | str) -> Verdict:
+    """A reward model's score as a verdict."""
+    return score if isinstance(score, str) or math.isfinite(score) else f"gave {score}, not a finite number"
 
 
 def total_score(
@@ -119,5 +132,5 @@ class RewardSum:
         verdicts: list[Verdict] = [None] * len(rollouts)
         for rows, scores in zip(groups.values(), self.learned.scores(prompts, texts), strict=True):
             for row, score in zip(rows, scores, strict=True):
-                verdicts[row] = score if math.isfinite(score) else f"gave {score}, not a finite number"
+                verdicts[row] = finite_score(score)
         return verdicts

@@ -1,25 +1,32 @@
 """From records to token groups: what is trained on, what is dropped and why."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from whet.core.errors import TemplateRefusalError
 from whet.core.files import write_json, write_json_lines
 from whet.core.records import Comparison, Conversation, Prompt, Ranking
 from whet.tokens.batches import TokenGroup
-from whet.tokens.template import Template
+from whet.tokens.template import Template, TrainedIds
 
 __all__ = [
+    "REFUSED",
     "Dropped",
     "PreferenceExample",
     "count_reasons",
+    "dropped_line",
     "preference_examples",
     "sft_groups",
     "usable_prompts",
     "write_dropped",
     "write_example",
 ]
+
+
+# How the reason begins where the model's chat template does not take a row.
+REFUSED = "the chat template"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,32 +79,43 @@ def _too_long(tokens: int, max_length: int, context: int | None) -> str | None:
     return "longer than max_length" if tokens > max_length else None
 
 
+def _refused(prompt: Prompt, id_: str, error: TemplateRefusalError) -> Dropped:
+    return _dropped(prompt, id_, str(error), 0)
+
+
 def sft_groups(
     conversations: Sequence[Conversation],
     template: Template,
     *,
     max_length: int,
     completion_only_loss: bool,
+    every_turn: bool = False,
     context: int | None = None,
 ) -> tuple[list[TokenGroup], list[Dropped]]:
-    """One group of one completion per conversation; too long, or nothing to train: dropped.
+    """One group of one completion per conversation; too long, nothing to train, refused by the template: dropped.
 
-    With `completion_only_loss` False everything after the first token is trained.
+    With `every_turn` the assistant's earlier turns are trained too; with `completion_only_loss` False everything after
+    the first token is.
     """
     groups, dropped = [], []
     for row in conversations:
-        prompt_ids, completion_ids = template.prompt_ids(row.prompt), template.completion_ids(row.completion)
-        tokens = len(prompt_ids) + len(completion_ids)
+        try:
+            ids = template.trained(row.prompt, row.completion, every_turn=every_turn)
+        except TemplateRefusalError as error:
+            dropped.append(_refused(row.prompt, row.id, error))
+            continue
+        tokens = len(ids.prompt_ids) + len(ids.completion_ids)
         if not row.completion.strip():
             dropped.append(_dropped(row.prompt, row.id, "empty completion", tokens))
         elif reason := _too_long(tokens, max_length, context):
             dropped.append(_dropped(row.prompt, row.id, reason, tokens))
         else:
-            if not completion_only_loss:
-                prompt_ids, completion_ids = prompt_ids[:1], prompt_ids[1:] + completion_ids
-            mask = (True,) * len(completion_ids)
-            groups.append(TokenGroup(prompt_ids=prompt_ids, completions=(completion_ids,), loss_masks=(mask,)))
+            groups.append(_group(ids if completion_only_loss else ids.with_prompt_trained()))
     return groups, dropped
+
+
+def _group(ids: TrainedIds) -> TokenGroup:
+    return TokenGroup(prompt_ids=ids.prompt_ids, completions=(ids.completion_ids,), loss_masks=(ids.loss_mask,))
 
 
 def preference_examples(
@@ -109,8 +127,12 @@ def preference_examples(
         texts = row.completions if isinstance(row, Ranking) else (row.chosen, row.rejected)
         ranks = row.ranks if isinstance(row, Ranking) else (0, 1)
         margin = 0.0 if isinstance(row, Ranking) else row.margin or 0.0
-        prompt_ids = template.prompt_ids(row.prompt)
-        completions = tuple(template.completion_ids(text) for text in texts)
+        try:
+            prompt_ids = template.prompt_ids(row.prompt)
+            completions = tuple(template.completion_ids(text, row.prompt) for text in texts)
+        except TemplateRefusalError as error:
+            dropped.append(_refused(row.prompt, row.id, error))
+            continue
         tokens = len(prompt_ids) + max(map(len, completions))
         pairs = tuple((a, b) for a, better in enumerate(ranks) for b, worse in enumerate(ranks) if better < worse)
         if not pairs:
@@ -127,10 +149,14 @@ def preference_examples(
 def usable_prompts(
     prompts: Sequence[Prompt], template: Template, *, max_prompt_length: int, context: int | None = None
 ) -> tuple[list[Prompt], list[Dropped]]:
-    """The prompts that fit into `max_prompt_length` tokens and leave room in the model's context."""
+    """The prompts that the template takes, that fit into `max_prompt_length` and leave room in the context."""
     kept, dropped = [], []
     for prompt in prompts:
-        tokens = len(template.prompt_ids(prompt))
+        try:
+            tokens = len(template.prompt_ids(prompt))
+        except TemplateRefusalError as error:
+            dropped.append(_refused(prompt, prompt.id, error))
+            continue
         if context is not None and tokens >= context:
             dropped.append(_dropped(prompt, prompt.id, "as long as the model's context", tokens))
         elif tokens > max_prompt_length:
@@ -148,6 +174,12 @@ def write_dropped(folder: Path, dropped: Sequence[Dropped]) -> dict[str, int]:
     ]
     write_json_lines(folder / "dropped.jsonl", rows)
     return count_reasons(dropped)
+
+
+def dropped_line(stage: str, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """What a stage says of the rows that it leaves out; nothing when there are none."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    return (f"{stage}: {sum(counts.values())} rows left out ({reasons}); see {stage}/dropped.jsonl",) if counts else ()
 
 
 def count_reasons(dropped: Sequence[Dropped]) -> dict[str, int]:

@@ -26,7 +26,8 @@ from whet.core.seeds import seed_for
 from whet.data.manifest import open_for_training
 from whet.models.decoder import Decoder
 from whet.models.folder.weights import weights_digest
-from whet.models.load import load_model, save_model
+from whet.models.load import load_model
+from whet.models.save import save_model
 from whet.rewards.combine import RewardSum
 from whet.rewards.groups import RewardNews
 from whet.rollout.engine import Sampler
@@ -34,7 +35,7 @@ from whet.rollout.sampling import SamplingSettings
 from whet.tokens.batches import FlatBatch, TokenGroup, flat_batch, micro_batches
 from whet.tokens.template import Template
 from whet.train.checkpoint import Checkpoints, Start
-from whet.train.examples import usable_prompts, write_dropped
+from whet.train.examples import dropped_line, usable_prompts, write_dropped
 from whet.train.policy_log import Clock, TokenTally, reward_metrics, reward_totals, rollout_metrics, write_rollouts
 from whet.train.step.guards import DeadSignal, DeadSignalGuard, NonFiniteGuard, require_finite_weights
 from whet.train.step.optimizers import adamw
@@ -220,7 +221,7 @@ def train_policy(
 ) -> dict[str, Any]:
     """Train `model` by reinforcement learning on the prompts of `rl_train`, write `out/model`, return the summary."""
     loaded = load_model(str(model), device=device)
-    words = Template(loaded.tokenizer, template)
+    words = loaded.template(template)
     prompts, dropped = usable_prompts(
         open_for_training(data_dir, "rl_train"),
         words,
@@ -228,6 +229,7 @@ def train_policy(
         context=loaded.context,
     )
     counts = write_dropped(out, dropped)
+    progress.say(*dropped_line("rl", counts))
     require_examples("rl", len(prompts), counts, limit=settings.max_dropped_share)
     _require_prompts(len(prompts), settings)
     progress.say(*(f"rl: {line}" for line in reward.require_columns(prompts, where="rl_train")))
@@ -237,7 +239,7 @@ def train_policy(
     trainer = PolicyTrainer(settings, loaded.model, reference, words, reward)
     progress.say(f"rl: {trainer.policy.told}")
     skipped = _train(trainer, prompts, start=start, seed=seed, out=out, progress=progress)
-    save_model(loaded.model, loaded.tokenizer, out / "model", dtype=loaded.dtype)
+    save_model(loaded.model, loaded.tokenizer, out / "model", dtype=loaded.dtype, ends=words.ends)
     totals = reward_totals(read_json_lines(out / "metrics.jsonl"))
     if totals["unscorable"]:
         completions = settings.steps * settings.prompts_per_step * settings.num_generations

@@ -19,11 +19,11 @@ from whet.data.manifest import open_for_training
 from whet.models.decoder import Decoder
 from whet.models.folder.weights import weights_digest
 from whet.models.heads import reward_model_from
-from whet.models.load import load_model, save_model
+from whet.models.load import load_model
+from whet.models.save import save_model
 from whet.tokens.batches import FlatBatch, flat_batch, micro_batches
-from whet.tokens.template import Template
 from whet.train.checkpoint import Start
-from whet.train.examples import PreferenceExample, preference_examples, write_dropped
+from whet.train.examples import PreferenceExample, dropped_line, preference_examples, write_dropped
 from whet.train.supervised import require_examples, train_supervised
 
 __all__ = ["RewardModelTask", "train_reward_model"]
@@ -131,12 +131,13 @@ def train_reward_model(
 ) -> dict[str, Any]:
     """Train a scalar head on `model` from the preferences in `rm_train`, write `out/model`, return the summary."""
     loaded = load_model(str(model), device=device)
-    words = Template(loaded.tokenizer, template)
+    words = loaded.template(template)
     records = open_for_training(data_dir, "rm_train")
     train, dropped = preference_examples(records, words, max_length=settings.max_length, context=loaded.context)
     counts = write_dropped(out, dropped)
+    progress.say(*dropped_line("reward_model", counts))
     require_examples("reward_model", len(train), counts, limit=settings.max_dropped_share)
-    judge = reward_model_from(loaded, seed=seed_for(seed, "reward_head"))
+    judge = reward_model_from(loaded, seed=seed_for(seed, "reward_head"), ends=words.ends)
     decoder = Decoder(judge)
     progress.say(f"reward_model: {decoder.told}")
     task = RewardModelTask(
@@ -147,7 +148,7 @@ def train_reward_model(
     )
     start = Start(model=str(model), weights=weights_digest(str(model)))
     summary = train_supervised(task, judge, settings, start=start, seed=seed, out=out, progress=progress)
-    save_model(judge, loaded.tokenizer, out / "model", dtype=loaded.dtype)
+    save_model(judge, loaded.tokenizer, out / "model", dtype=loaded.dtype, ends=words.ends)
     return {
         "rows": len(train),
         "comparisons": sum(len(example.pairs) for example in train),

@@ -13,11 +13,11 @@ from whet.core.runlog import Progress
 from whet.data.manifest import open_for_training
 from whet.models.decoder import Decoder
 from whet.models.folder.weights import weights_digest
-from whet.models.load import load_model, save_model
+from whet.models.load import load_model
+from whet.models.save import save_model
 from whet.tokens.batches import FlatBatch, TokenGroup, flat_batch, micro_batches
-from whet.tokens.template import Template
 from whet.train.checkpoint import Start
-from whet.train.examples import Dropped, count_reasons, sft_groups, write_dropped, write_example
+from whet.train.examples import Dropped, count_reasons, dropped_line, sft_groups, write_dropped, write_example
 from whet.train.supervised import require_examples, train_supervised
 
 __all__ = ["SftTask", "train_sft"]
@@ -84,7 +84,7 @@ def train_sft(
     Rows that are too long or empty are listed in `out/dropped.jsonl` and counted; above 5 % the stage stops.
     """
     loaded = load_model(str(model), device=device)
-    words = Template(loaded.tokenizer, template)
+    words = loaded.template(template)
 
     def groups(rows: Sequence[Conversation]) -> tuple[list[TokenGroup], list[Dropped]]:
         return sft_groups(
@@ -92,12 +92,14 @@ def train_sft(
             words,
             max_length=settings.max_length,
             completion_only_loss=settings.completion_only_loss,
+            every_turn=settings.assistant_turns == "all",
             context=loaded.context,
         )
 
     train, dropped = groups(open_for_training(data_dir, "ft_train"))
     validation, dropped_validation = groups(open_for_training(data_dir, "ft_validation"))
     counts = write_dropped(out, [*dropped, *dropped_validation])
+    progress.say(*dropped_line("sft", counts))
     require_examples("sft", len(train), count_reasons(dropped), limit=settings.max_dropped_share)
     require_examples("sft", len(train) + len(validation), counts, limit=settings.max_dropped_share)
     write_example(out, train[0], words)
@@ -106,7 +108,7 @@ def train_sft(
     task = SftTask(decoder, train, validation, max_tokens=settings.max_tokens_per_micro_batch)
     start = Start(model=str(model), weights=weights_digest(str(model)))
     summary = train_supervised(task, loaded.model, settings, start=start, seed=seed, out=out, progress=progress)
-    save_model(loaded.model, loaded.tokenizer, out / "model", dtype=loaded.dtype)
+    save_model(loaded.model, loaded.tokenizer, out / "model", dtype=loaded.dtype, ends=words.ends)
     return {
         "rows": len(train),
         "validation_rows": len(validation),

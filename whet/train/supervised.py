@@ -14,6 +14,7 @@ from whet.core.order import rows_of_step, steps_per_pass
 from whet.core.recipe import RewardModelSettings, SftSettings
 from whet.core.runlog import MetricsLog, Progress
 from whet.train.checkpoint import Best, Checkpoints, Start
+from whet.train.examples import REFUSED
 from whet.train.step.guards import NonFiniteGuard, require_finite_weights
 from whet.train.step.optimizers import adamw
 from whet.train.step.schedule import learning_rate_at
@@ -167,14 +168,18 @@ def train_supervised(
 
 
 def require_examples(stage: str, examples: int, dropped: Mapping[str, int], *, limit: float) -> None:
-    """Stop before training on nothing, or on what is left when more than `limit` of the rows were dropped."""
+    """Stop before training on nothing, or on what is left when more than `limit` of the rows were dropped.
+
+    Rows that the model's chat template refuses do not count: what it takes is known, and no length would mend it.
+    """
     total = examples + sum(dropped.values())
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items())) or "none was given"
     if examples == 0:
         raise TrainingStoppedError(f"{stage}: no row is left to train on ({reasons}); see {stage}/dropped.jsonl")
-    if sum(dropped.values()) > limit * total:
+    unforeseen = sum(count for reason, count in dropped.items() if not reason.startswith(REFUSED))
+    if unforeseen > limit * total:
         raise TrainingStoppedError(
-            f"{stage}: {sum(dropped.values())} of {total} rows were dropped ({reasons}), more than "
+            f"{stage}: {unforeseen} of {total} rows were dropped ({reasons}), more than "
             f"{stage}.max_dropped_share = {limit:g}; see "
             f"{stage}/dropped.jsonl, then mend the rows, or raise that share or the length limit"
         )

@@ -14,7 +14,6 @@ from whet.core.seeds import seed_for
 from whet.models.load import context_of, load_model
 from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
-from whet.tokens.template import Template
 
 __all__ = ["chat"]
 
@@ -24,7 +23,7 @@ def chat(run: Path, *, stage: str | None, prompt: str | None, temperature: float
     recipe = load_recipe(run / "resolved.yaml", environ={}).recipe
     model = _model(run, recipe, stage)
     loaded = load_model(str(model), device=_device(recipe))
-    sampler = Sampler(loaded.model, Template(loaded.tokenizer, recipe.template))
+    sampler = Sampler(loaded.model, loaded.template(recipe.template))
     settings = SamplingSettings(temperature=temperature, max_completion_length=max_completion_length)
     if prompt is not None:
         print(_answer(sampler, prompt, settings, seed=recipe.seed))  # noqa: T201

@@ -14,7 +14,7 @@ from whet.core.recipe import TemplateSettings
 from whet.core.records import Message, Origin, Prompt, Score
 from whet.rewards import REWARDS
 from whet.rewards.call import Verdict, call_reward
-from whet.rewards.combine import Scorer, total_score
+from whet.rewards.combine import Scorer, finite_score, total_score
 from whet.rewards.load import load_reward
 
 __all__ = ["ScoreSummary", "score_file"]
@@ -93,8 +93,7 @@ def _learned(folder: Path) -> Judge:
     def judge(row: Row) -> Verdict:
         if not row.prompt.text:
             return "a reward model needs the field prompt"
-        score = model.scores([row.prompt], [[row.completion]])[0][0]
-        return score if math.isfinite(score) else f"gave {score}, not a finite number"
+        return finite_score(model.scores([row.prompt], [[row.completion]])[0][0])
 
     return judge
 

@@ -1,6 +1,6 @@
 """The section `sft`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,4 +20,10 @@ class SftSettings(OptimizerSettings):
         Count, Field(description="tokens of prompt and completion; longer rows are dropped, listed and counted")
     ] = 1024
     completion_only_loss: Annotated[bool, Field(description="train on the completion alone, not on the prompt")] = True
+    assistant_turns: Annotated[
+        Literal["last", "all"],
+        Field(
+            description="last: the last answer of a conversation is trained; all: the earlier ones too, where the chat template writes them alike once others follow"
+        ),
+    ] = "last"
     eval_steps: Annotated[Count, Field(description="steps between validation losses")] = 25
