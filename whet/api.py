@@ -10,7 +10,7 @@ from whet.core.files import read_json, read_json_lines
 from whet.core.recipe import Stage
 from whet.core.recipe.file import known_keys, load_recipe
 from whet.core.runfolder import RunFolder, flatten
-from whet.rewards.named import require_rewards
+from whet.preflight.checks import require_ready
 
 __all__ = ["Run", "evaluate", "reward_model", "rl", "run", "score", "sft"]
 
@@ -150,8 +150,8 @@ def _go(
         given["data"] = {"source": given["data"]}
     overrides = {key: _without_paths(value) for key, value in flatten(given).items()}
     loaded = load_recipe(None if recipe is None else Path(recipe), overrides=overrides)
-    require_rewards(loaded)
     path = Path(folder) if folder is not None else Path("runs") / loaded.recipe.name
+    require_ready(loaded, path)
     with RunFolder(path, loaded.recipe, origins=loaded.origins) as opened:
         from whet import pipeline
 

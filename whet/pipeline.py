@@ -20,7 +20,6 @@ from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.core.stage_record import StageRecord, refuse_changes
-from whet.data.contamination.seen import require_readable
 from whet.data.manifest import manifest_hash, open_for_training
 from whet.data.prepare import prepare
 from whet.data.proof.summary import example_line, told_lines
@@ -54,8 +53,6 @@ def run(
     progress = Progress(quiet=quiet)
     _repeatable(recipe)
     wanted = stages or recipe.stages()
-    if recipe.evaluate is not None and "evaluation" in wanted and folder.stage_complete("evaluation") is None:
-        require_readable(recipe.evaluate.contamination, recipe.data)
     done = {stage: complete for stage in wanted if (complete := folder.stage_complete(stage)) is not None}
     todo = [stage for stage in wanted if stage not in done]
     _load_rewards(recipe, todo, recipe_folder)

@@ -21,6 +21,8 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Recipe,
 
     monkeypatch.setattr(pipeline, "run", run)
     monkeypatch.chdir(tmp_path)
+    for name in ("rows.jsonl", "a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text('{"prompt": "1 and 2?", "completion": "3"}\n')
     return found
 
 

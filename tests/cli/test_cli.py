@@ -63,7 +63,7 @@ def test_bad_input_is_one_line_and_exit_2(whet: Whet, tmp_path: Path) -> None:
         ("rollouts", "nowhere"): "nowhere: no run folder",
         ("compare", "nowhere", "nowhere"): "nowhere: no run folder",
         ("run", "bad.yaml", "--dryrun"): "unknown flag --dryrun; did you mean '--dry-run'?",
-        ("plan", "--model", "empty"): "empty: no config.json",
+        ("plan", "--sft", "{}", "--model", "empty"): "empty: no config.json",
         ("tokens", "compare", "hi", "--model", "empty"): "empty: no",
         ("init", "demo", "--out", "none/demo.yaml"): "none/demo.yaml: cannot be written (No such file or directory)",
         ("sft", "--sft.batch-size"): "--sft.batch-size: a value was expected",

@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from whet.core.errors import DataError
 from whet.core.recipe import DataSettings, EvaluateSettings, TemplateSettings
-from whet.core.recipe.file import load_recipe
 from whet.core.records import Prompt
-from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
-from whet.data.contamination.seen import require_readable, seen_prompts
+from whet.data.contamination.seen import seen_prompts
 from whet.evaluation.contamination import contamination_lines, rates_apart
 from whet.evaluation.metrics import wilson
 from whet.evaluation.run import evaluate_stages, summarise
@@ -138,17 +135,3 @@ def test_an_evaluation_names_the_rows(finished_run: Path, tmp_path: Path) -> Non
     assert {
         key: value for key, value in results["stages"]["base"]["final"].items() if key != "by_contamination"
     } == without
-
-
-def test_a_missing_source_is_told_before_anything_is_done(tmp_path: Path, least_recipe: Path) -> None:
-    from whet import pipeline
-
-    with pytest.raises(DataError, match="no such file"):
-        require_readable([str(tmp_path / "no.jsonl")], DataSettings())
-    loaded = load_recipe(least_recipe, overrides={"evaluate.contamination": f'["{tmp_path}/no.jsonl"]'})
-    with (
-        RunFolder(tmp_path / "run", loaded.recipe, origins=loaded.origins) as folder,
-        pytest.raises(DataError, match="no such file"),
-    ):
-        pipeline.run(loaded.recipe, folder, quiet=True)
-    assert not (tmp_path / "run" / "data" / "manifest.json").exists()

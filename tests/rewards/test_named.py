@@ -9,7 +9,8 @@ import whet as package
 from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe
 from whet.core.recipe.file import load_recipe
-from whet.rewards.named import require_rewards, reward_problems
+from whet.preflight.checks import require_ready
+from whet.rewards.named import reward_problems
 
 Whet = Callable[..., tuple[int, str, str]]
 MINE = """
@@ -94,7 +95,7 @@ def test_the_line_of_the_recipe_is_named(folder: Path) -> None:
     file = folder / "x.yaml"
     file.write_text("rl:\n  rewards:\n    - {name: answer}\n    - {name: anwser}\n")
     with pytest.raises(RecipeError) as caught:
-        require_rewards(load_recipe(file, overrides={"evaluate.reward": "nonsense"}, environ={}))
+        require_ready(load_recipe(file, overrides={"evaluate.reward": "nonsense"}, environ={}))
     assert [problem.partition(": ")[0] for problem in caught.value.problems] == ["x.yaml:4", "--evaluate.reward"]
 
 

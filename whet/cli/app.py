@@ -13,7 +13,6 @@ from whet import __version__
 from whet.cli.flags import split_words
 from whet.core.errors import RecipeError, RunFolderError
 from whet.core.recipe.file import LoadedRecipe, load_recipe
-from whet.rewards.named import require_rewards
 
 __all__ = [
     "PLAIN",
@@ -80,9 +79,7 @@ def read_recipe(
     path, settings = split_words(arguments, own=own)
     if path is None and needs_file:
         raise RecipeError("a recipe file was expected first: whet run RECIPE; `whet init demo` writes one")
-    loaded = load_recipe(path, overrides={**(defaults or {}), **settings})
-    require_rewards(loaded)
-    return loaded
+    return load_recipe(path, overrides={**(defaults or {}), **settings})
 
 
 def existing_run(path: Path) -> Path:

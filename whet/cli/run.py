@@ -18,12 +18,14 @@ _OWN = ("--run", "--dry-run", "--quiet", "--json")
 def _run(loaded: LoadedRecipe, options: RunOptions, last: Stage | None) -> Path | None:
     """The stages up to `last`; the run's folder, or None for a dry run."""
     from whet.core.runfolder import RunFolder, resolved_yaml
+    from whet.preflight.checks import require_ready
 
+    path = options.run or Path("runs") / loaded.recipe.name
+    require_ready(loaded, path)
     settings = loaded.recipe.model_dump(mode="json")
     if options.dry_run:
         print(json.dumps(settings) if options.json else resolved_yaml(settings, loaded.origins).removesuffix("\n"))
         return None
-    path = options.run or Path("runs") / loaded.recipe.name
     with RunFolder(path, loaded.recipe, origins=loaded.origins) as folder:
         try:
             from whet import pipeline

@@ -27,8 +27,10 @@ def doctor() -> None:
 def plan(*recipe: Settings, as_json: Json = False) -> None:
     """Rows, steps, and memory of a run before it is started; no weights are loaded."""
     loaded = read_recipe(recipe, own=["--json"])
+    from whet.preflight.checks import require_ready
     from whet.verbs.plan import plan as plan_
 
+    require_ready(loaded)
     print(plan_(loaded.recipe, as_json=as_json))
 
 

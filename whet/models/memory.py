@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from whet.models.folder.config import ModelShape
 
 __all__ = ["OPTIMIZER_STATES", "MemoryPlan", "parameters_of", "training_memory"]
 
@@ -35,20 +37,27 @@ class MemoryPlan:
         )
 
 
-def parameters_of(config: Any) -> int:
-    """Parameters of a Llama-family model, norms included."""
-    width, heads = config.hidden_size, config.num_attention_heads
-    head_size = getattr(config, "head_dim", None) or width // heads
-    kv_heads = getattr(config, "num_key_value_heads", None) or heads
-    attention = 2 * width * heads * head_size + 2 * width * kv_heads * head_size
-    layer = attention + 3 * width * config.intermediate_size + 2 * width
-    embeddings = config.vocab_size * width * (1 if config.tie_word_embeddings else 2)
-    return int(embeddings + config.num_hidden_layers * layer + width)
+def parameters_of(shape: ModelShape) -> int | None:
+    """Parameters of a Llama-family model of this shape, norms included; None when the config does not say enough."""
+    width, layers, heads, kv_heads = (
+        shape.hidden_size,
+        shape.num_hidden_layers,
+        shape.num_attention_heads,
+        shape.num_key_value_heads,
+    )
+    head, inner, vocabulary = shape.head_dim, shape.intermediate_size, shape.vocab_size
+    if not (width and layers and heads and kv_heads and head and inner and vocabulary):
+        return None
+    attention = 2 * width * heads * head + 2 * width * kv_heads * head
+    layer = attention + 3 * width * inner + 2 * width
+    embeddings = vocabulary * width * (1 if shape.tie_word_embeddings else 2)
+    return embeddings + layers * layer + width
 
 
 def training_memory(
-    config: Any,
+    shape: ModelShape,
     *,
+    parameters: int,
     tokens: int,
     trainable_share: float = 1.0,
     optimizer: Literal["sgd", "rmsprop", "adam"] = "adam",
@@ -60,20 +69,18 @@ def training_memory(
 
     Activations: about 14 values of the width and 3 of the MLP's width per token and layer stay for the backward pass.
     Logits: the head works in chunks and keeps at most 32 million probabilities. Only trainable weights have gradients
-    and optimizer state.
+    and optimizer state. What the config does not say counts as nothing.
     """
-    weights = parameters_of(config)
-    trained = int(weights * trainable_share)
-    width = config.hidden_size
-    kv_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_size = getattr(config, "head_dim", None) or width // config.num_attention_heads
-    per_token = config.num_hidden_layers * (14 * width + 3 * config.intermediate_size)
+    trained = int(parameters * trainable_share)
+    layers, width = shape.num_hidden_layers or 0, shape.hidden_size or 0
+    per_token = layers * (14 * width + 3 * (shape.intermediate_size or 0))
+    keys = layers * (shape.num_key_value_heads or 0) * (shape.head_dim or 0)
     return MemoryPlan(
-        weights=weights * bytes_per_value,
+        weights=parameters * bytes_per_value,
         gradients=trained * bytes_per_value,
         optimizer=OPTIMIZER_STATES[optimizer] * trained * bytes_per_value,
         activations=tokens * per_token * bytes_per_value,
-        logits=min(tokens * config.vocab_size, 32_000_000) * bytes_per_value * 2,
-        other_models=other_models * weights * bytes_per_value,
-        cache=cached_tokens * 2 * config.num_hidden_layers * kv_heads * head_size * bytes_per_value,
+        logits=min(tokens * (shape.vocab_size or 0), 32_000_000) * bytes_per_value * 2,
+        other_models=other_models * parameters * bytes_per_value,
+        cache=cached_tokens * 2 * keys * bytes_per_value,
     )

@@ -9,21 +9,13 @@ from pathlib import Path
 
 from whet.core.errors import RecipeError
 from whet.core.recipe import Recipe
-from whet.core.recipe.file import LoadedRecipe
 from whet.rewards import REWARDS
 from whet.rewards.load import REWARD_MODEL, no_function, reward_file
 from whet.rewards.needs import GIVEN_IN_RL
 from whet.rewards.signature import Parameters, columns_needed, parameters_of, signature_problem
 from whet.rewards.source import SourceError, read_source
 
-__all__ = ["require_rewards", "reward_problems"]
-
-
-def require_rewards(loaded: LoadedRecipe) -> None:
-    """Raise one `RecipeError` with a line per reward that is not there, each with its place in the recipe."""
-    problems = reward_problems(loaded.recipe, folder=loaded.folder)
-    if problems:
-        raise RecipeError([f"{loaded.where(problem.partition(':')[0])}: {problem}" for problem in problems])
+__all__ = ["reward_problems"]
 
 
 def reward_problems(recipe: Recipe, *, folder: Path | None) -> list[str]:

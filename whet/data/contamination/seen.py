@@ -10,7 +10,7 @@ from whet.core.records import Origin, Prompt, Record, Rejected, prompt_in
 from whet.data.contamination.benchmark import KINDS, Benchmark, Kind
 from whet.data.contamination.find import training_rows, training_sample
 
-__all__ = ["SeenIn", "SeenPrompts", "require_readable", "seen_prompts"]
+__all__ = ["SeenIn", "SeenPrompts", "seen_prompts"]
 
 _CHUNK = 8192
 
@@ -35,12 +35,6 @@ class SeenPrompts:
     by_id: dict[str, SeenIn]
     rows: int
     refused: int
-
-
-def require_readable(names: Sequence[str], settings: DataSettings) -> None:
-    """`DataError` when one of these is not there or is no data, before hours are spent on what needs it."""
-    for name in names:
-        next(iter(training_rows(name, _plain(settings, names))), None)
 
 
 def seen_prompts(prompts: Sequence[Prompt], names: Sequence[str], settings: DataSettings) -> SeenPrompts:

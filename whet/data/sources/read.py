@@ -25,7 +25,7 @@ from whet.data.sources.loaded import is_of_datasets, loaded_rows, was_saved
 from whet.data.sources.request import Request, request_for
 from whet.data.space.shelf import renamed, shelved
 
-__all__ = ["ENDINGS", "Source", "read_sources", "stream_file", "stream_source"]
+__all__ = ["ENDINGS", "Source", "read_sources", "require_readable", "stream_file", "stream_source"]
 
 _EMBEDDED = "whet:arithmetic"
 # A source's layout is the one that most of its first rows have.
@@ -145,6 +145,23 @@ def stream_source(source: str | SourceSettings, settings: DataSettings) -> Itera
         for read in read_sources(source, settings, seed=0):
             yield from read.records
             yield from read.rejected
+
+
+def require_readable(request: Request) -> None:
+    """`DataError` as `read_sources` would raise it, as far as the names of files and the first rows of one tell.
+
+    What `datasets` reads, a hub's or its own folders, is left to it: to ask it takes seconds.
+    """
+    if request.name == _EMBEDDED:
+        return
+    path = _local_path(request.name)
+    if path is None or (path.is_dir() and is_of_datasets(path, request)):
+        return
+    try:
+        file = path if path.is_file() else folder_files(path, request).files[0]
+        _with_columns(shown_name(file.name), file_rows(file, request.reading), request)
+    except (OSError, RuntimeError) as error:
+        raise _unreadable(request.name, error) from error
 
 
 def _stream(name: str, path: Path, request: Request) -> Iterator[Record | Rejected]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from whet.core.errors import ModelError, first_line
 from whet.models.folder.files import ENDINGS
 
-__all__ = ["EMBEDDED", "fetched_folder", "local_folder", "resolve_model"]
+__all__ = ["EMBEDDED", "fetched_config", "fetched_folder", "local_folder", "resolve_model"]
 
 EMBEDDED: Mapping[str, Path] = {"whet:tiny": Path(__file__).parents[1] / "tiny_weights"}
 _READ_OF_A_HUB = [f"*{ending}" for ending in ENDINGS]
@@ -65,6 +65,16 @@ def fetched_folder(name: str) -> Path:
         return _snapshot(source, local_files_only=False)
     except Exception as error:  # the hub's own errors, the network's, the disk's
         raise ModelError(f"model {name!r} cannot be fetched from the hub ({first_line(error)})") from error
+
+
+def fetched_config(hub_id: str) -> Path:
+    """The `config.json` of a model of the hub, which is fetched alone."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(hub_id, "config.json"))
+    except Exception as error:  # the hub's own errors, the network's, the disk's
+        raise ModelError(f"model {hub_id!r}: no config.json of it at the hub ({first_line(error)})") from error
 
 
 def _snapshot(hub_id: str, *, local_files_only: bool) -> Path:
