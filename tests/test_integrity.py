@@ -160,7 +160,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[Path]]]:
             found[now[-1]].add(Path(arguments[0]).resolve())
 
     def table(path: Path, *more: Any) -> Any:
-        found[now[-1]].add(Path(path).resolve())
+        if now:
+            found[now[-1]].add(Path(path).resolve())
         return parquet_file(path, *more)
 
     def steps(road: Any, *arguments: Any) -> None:

@@ -120,9 +120,10 @@ def test_an_empty_recipe_is_told_what_to_add(whet: Whet, tmp_path: Path) -> None
     for words in (("run", "r.yaml"), ("run", "r.yaml", "--dry-run"), ("plan", "r.yaml"), ("plan",)):
         code, _, err = whet(*words)
         assert code == 2
-        assert "stages: none that trains or evaluates is named; add sft, reward_model, rl or evaluate" in err
+        assert "stages: the recipe names none; add sft, reward_model, rl or evaluate" in err
         assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "r.yaml"]
+    assert of(**{"data.source": "whet:arithmetic"}) == []
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,12 @@ class Check:
 
 
 def stage_problems(recipe: Recipe, folder: Path | None) -> list[str]:
-    """A recipe that names no stage would prepare data and draw a report of nothing."""
-    if set(recipe.stages()) > {"data", "report"}:
+    """A recipe that names no stage, not even data, would draw a report of what nobody asked for."""
+    if set(recipe.stages()) > {"data", "report"} or "data" in recipe.model_fields_set:
         return []
     return [
-        "stages: none that trains or evaluates is named; add sft, reward_model, rl or evaluate (`whet init demo` "
-        "writes all of them; to prepare data alone: whet data split)"
+        "stages: the recipe names none; add sft, reward_model, rl or evaluate (`whet init demo` writes all of them), "
+        "or data to prepare rows alone"
     ]
 
 

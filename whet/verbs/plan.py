@@ -33,6 +33,8 @@ def plan(recipe: Recipe, *, as_json: bool = False) -> str:
     if as_json:
         return json.dumps({"model": recipe.model, "parameters": model.parameters, "stages": stages})
     lines = [f"{recipe.model}: {model.parameters / 1e6:.2f} M parameters, float32"]
+    if not stages:
+        lines.append("the recipe prepares data and neither trains nor evaluates; add sft, reward_model, rl or evaluate")
     for name, entry in stages.items():
         facts = ", ".join(f"{key} {_number(value)}" for key, value in entry.items() if key != "memory")
         lines.append(f"{name:<13}{facts}")

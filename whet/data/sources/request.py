@@ -1,14 +1,15 @@
 """One source as it is asked for: what `data.source` and its kin say of it, filled up with what `data` says of all."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from whet.core.recipe import DataSettings
 from whet.core.recipe.column import read_column
 from whet.core.recipe.data import SourceSettings, sources_in
+from whet.core.records import EVALUATION_PURPOSES
 from whet.data.readers.lines import Reading
 
-__all__ = ["Request", "request_for"]
+__all__ = ["Request", "request_for", "requests_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +56,16 @@ def request_for(source: str | SourceSettings, settings: DataSettings, *, is_held
         thinks=settings.completion == "think",
         max_row_bytes=settings.max_row_bytes,
     )
+
+
+def requests_in(settings: DataSettings) -> Iterator[tuple[str, Request]]:
+    """Every source of rows and of benchmarks, with the setting that names it: `("data.pinned.final", Request(...))`."""
+    for source in sources_in(settings):
+        yield "data.source", request_for(source, settings)
+    if settings.preferences:
+        yield "data.preferences", request_for(settings.preferences, settings)
+    for purpose, source in settings.pinned.items():
+        is_held_out = purpose in EVALUATION_PURPOSES
+        yield f"data.pinned.{purpose}", request_for(source, settings, is_held_out=is_held_out)
+    for source in settings.benchmarks:
+        yield "data.benchmarks", request_for(source, settings, is_held_out=True)

@@ -10,11 +10,9 @@ from pathlib import Path
 
 from whet.core.errors import DataError
 from whet.core.recipe import DataSettings
-from whet.core.recipe.data import sources_in
-from whet.core.records import EVALUATION_PURPOSES
 from whet.data.sources.folders import data_files, folder_files, is_path, shown_name
 from whet.data.sources.loaded import is_of_datasets
-from whet.data.sources.request import Request, request_for
+from whet.data.sources.request import Request, requests_in
 
 __all__ = ["hub_sources", "source_files"]
 
@@ -34,23 +32,12 @@ def source_files(settings: DataSettings) -> dict[str, Path]:
 
 def hub_sources(settings: DataSettings) -> tuple[str, ...]:
     """The sources that are neither files nor embedded: nobody compares what the hub holds under their names today."""
-    names = (request.name for request in _requests(settings))
+    names = (request.name for _, request in requests_in(settings))
     return tuple(name for name in names if not (name.startswith("whet:") or is_path(name) or Path(name).exists()))
 
 
-def _requests(settings: DataSettings) -> Iterator[Request]:
-    for source in sources_in(settings):
-        yield request_for(source, settings)
-    if settings.preferences:
-        yield request_for(settings.preferences, settings)
-    for purpose, source in settings.pinned.items():
-        yield request_for(source, settings, is_held_out=purpose in EVALUATION_PURPOSES)
-    for benchmark in settings.benchmarks:
-        yield request_for(benchmark, settings, is_held_out=True)
-
-
 def _named(settings: DataSettings) -> Iterator[tuple[str, Path]]:
-    for request in _requests(settings):
+    for _, request in requests_in(settings):
         path = Path(request.name).expanduser()
         if path.is_file():
             yield shown_name(path.name), path
