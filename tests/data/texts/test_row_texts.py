@@ -39,8 +39,10 @@ def test_where_very_many_ask_one_thing_the_system_turn_asks(make_prompt: MakePro
     assert few.asked.with_system == 0
     assert rows.asked.with_system == 9
     other = make_prompt("Who wrote it?")
-    both = row_texts([under(question, text) for text in texts] + [under(other, text) for text in texts[:8]])
-    assert both.asked.with_system == 9
+    # of 160 rows with turns of their own 16 are a tenth
+    many = [f"Text number {number}" for number in range(17)]
+    both = [*(under(question, text) for text in many), *(under(other, text) for text in many[:16])]
+    assert row_texts([*both, *(make_prompt(f"Which is {n}?") for n in range(127))]).asked.with_system == 17
 
 
 def test_copies_do_not_make_a_question_that_very_many_ask(make_prompt: MakePrompt) -> None:
