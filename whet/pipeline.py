@@ -22,12 +22,14 @@ from whet.core.seeds import seed_for
 from whet.core.stage_record import StageRecord, refuse_changes
 from whet.data.manifest import manifest_hash, open_for_training
 from whet.data.prepare import prepare
+from whet.data.proof.shortfall import shortfalls
 from whet.data.proof.summary import example_line, told_lines
 from whet.data.sources.source_files import hub_sources
 from whet.evaluation.asked import tasks_to_ask
 from whet.evaluation.run import evaluate_stages
 from whet.models.folder.found import fetched_folder, resolve_model
 from whet.preflight.reads import Reads, reads_base, reads_of, start_of
+from whet.preflight.rows import refuse_empty
 from whet.report.page import write_report
 from whet.rewards.combine import REWARD_MODEL, RewardSum, Scorer, load_reward
 from whet.rewards.learned import LearnedReward
@@ -66,6 +68,7 @@ def run(
         else:
             _do(stage, road, folder.record(stage), reads[stage])
         if stage == "data":
+            refuse_empty(recipe, todo, folder.record(stage).complete() or {}, folder.path)
             road.require_columns(todo)
 
 
@@ -156,17 +159,22 @@ class _Road:
 
     def prepare(self) -> dict[str, Any]:
         manifest = prepare(self.recipe.data, seed=self.recipe.seed, out=self.folder.folder("data"))
+        short = [line.replace(" DIR", f" {self.folder.path}") for line in shortfalls(manifest)]
+        self.progress.say(*(f"data: {line}" for line in short))
         for source in manifest["sources"]:
             self.progress.say(f"data: {source['name']}, {source['rows']} rows, read as {source['mapping']}")
             if source["example"]:
                 self.progress.say(f"data:   {example_line(source)}")
             for line in told_lines(source):
                 self.progress.say(f"data:   {line}")
-        sizes = {purpose: entry["rows"] for purpose, entry in manifest["purposes"].items()}
+        sizes, requested = (
+            {purpose: entry[name] for purpose, entry in manifest["purposes"].items()} for name in ("rows", "requested")
+        )
         self.progress.say("data: " + "  ".join(f"{purpose} {rows}" for purpose, rows in sizes.items()))
         if manifest["rejected"]["rows"]:
             self.progress.say(f"data: {manifest['rejected']['rows']} rows refused, see data/rejected.jsonl")
-        return {"rows": sizes, "rejected": manifest["rejected"]["rows"], "manifest": manifest_hash(self.data_dir)}
+        counted = {"rows": sizes, "requested": requested, "rejected": manifest["rejected"]["rows"]}
+        return counted | {"shortfalls": shortfalls(manifest), "manifest": manifest_hash(self.data_dir)}
 
     def require_columns(self, stages: Sequence[Stage]) -> None:
         """Whether the rows have what the rewards of these stages need, before anything is trained."""

@@ -19,7 +19,7 @@ from whet.core.recipe.file import field_table
 Whet = Callable[..., tuple[int, str, str]]
 
 
-ROWS = '{"question": "What is 1+%d, dear friend of mine?", "answer": "Add. #### %d"}\n'
+ROWS = '{"question": "What is 1+%d?", "answer": "Add. #### %d"}\n'
 
 
 def test_split_and_check(whet: Whet, tmp_path: Path) -> None:

@@ -42,6 +42,36 @@ def test_a_purpose_without_rows_says_so(whet: Whet, tmp_path: Path) -> None:
     assert whet("data", "view", "d", "--rejected") == (0, "no row was refused\n", "")
 
 
+def test_a_purpose_left_empty_is_said_first_and_is_exit_1(whet: Whet, tmp_path: Path) -> None:
+    lines = [json.dumps({"prompt": "Write a verse about the sea.", "completion": f"Verse {n}"}) for n in range(30)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    words = ("data", "split", "rows.jsonl", "--out", "d")
+    code, out, err = whet(*words)
+    first = "".join(out.split("rows.jsonl:")[0].split())
+    assert (code, err) == (1, "")
+    assert first.startswith("ft_validation,ft_test,rm_train,rm_testhavenorow,and2,2,4,1wereaskedfor:")
+    assert "30of30rowsareonecluster(shared_prompt29),whichisneverparted;seewhetdataviewd--cluster" in first
+    assert whet("data", "check", "d")[0] == 0  # what was written is as sound as ever
+    code, out, err = whet(*words, "--quiet")
+    assert (code, out, "".join(err.split())) == (1, "", first)
+    code, out, err = whet(*words, "--json")
+    (said,) = json.loads(out)["shortfalls"]
+    assert (code, err, "".join(said.split())) == (1, "", first)
+
+
+def test_a_run_that_needs_a_purpose_left_empty_ends_before_it_trains(whet: Whet, tmp_path: Path) -> None:
+    lines = [json.dumps({"prompt": "Write a verse about the sea.", "completion": f"Verse {n}"}) for n in range(30)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    for stage, needed in (("sft", "sft needs ft_validation"), ("rl", "rl needs rl_train")):
+        for _ in range(2):  # what was prepared stays, and is refused again
+            words = (stage, "--data.source", "rows.jsonl", "--sft.max-steps", 1, "--threads", 1, "--run", stage)
+            code, out, err = whet(*(words if stage == "sft" else (*words[:3], *words[5:])))
+            assert (code, out) == (2, "")
+            assert err.splitlines()[-1].startswith(f"{needed}, which has no row; ft_validation, ft_test,")
+            assert f"see whet data view {stage} --cluster" in err
+            assert not (tmp_path / stage / stage / "checkpoints").exists()
+
+
 def test_views_of_pairs_clusters_unused_and_refused_rows(whet: Whet, prepared: Path) -> None:
     code, out, _ = whet("data", "view", "d", "--pairs", "all", "--json")
     pairs = [json.loads(line) for line in out.splitlines()]

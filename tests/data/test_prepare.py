@@ -1,6 +1,7 @@
 """The flow from raw rows to purposes, and that two runs of it give the same bytes."""
 
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -92,6 +93,53 @@ def test_exact_duplicates_are_dropped_and_siblings_stay_together(tmp_path: Path)
     assert {kind: count for kind, count in manifest["edges"].items() if count} == {"exact": 1, "shared_prompt": 1}
     assert manifest["clusters"]["count"] == 58
     assert "rows.jsonl row 8 (shared_prompt)" in found["rows.jsonl", 41][1] or found["rows.jsonl", 41][0] is None
+
+
+INSTRUCTION = """You read short notes of customers. Say whether the writer of the note below is content or not. Answer
+with one word, in lower case, without a full stop, and do not explain it. If you are not sure choose the likelier."""
+
+
+@pytest.mark.parametrize("count", [16, 200])
+@pytest.mark.parametrize("answers", [1, 2])
+def test_different_notes_below_one_instruction_are_different_rows(count: int, answers: int, tmp_path: Path) -> None:
+    chance = random.Random(count)
+    words = [word + ending for word in THINGS for ending in ("", "s", "like", "er", "ish", "less", "ful")]
+    notes = [" ".join(chance.choices(words, k=10)) for _ in range(count)]
+    rows = [
+        {"prompt": f"{INSTRUCTION}\n{note}", "completion": ("unhappy", "content")[n % answers]}
+        for n, note in enumerate(notes)
+    ]
+    manifest = prepare(DataSettings(source=write(tmp_path / "rows.jsonl", rows)), seed=0, out=tmp_path / "out")
+    assert (manifest["clusters"]["count"], manifest["unused"]["rows"]) == (count, 0)
+    assert all(entry["rows"] == entry["requested"] for entry in manifest["purposes"].values())
+    passages = manifest["passages"]
+    assert (passages["rows"], passages["the commonest"][0]["rows"]) == (count, count)
+    assert passages["the commonest"][0]["text"].startswith("You read short notes")
+    assert check(tmp_path / "out").is_proven
+
+
+def test_rows_that_differ_in_the_system_turn_alone_are_no_copies(tmp_path: Path) -> None:
+    def rows(count: int) -> list[Any]:
+        return [
+            {
+                "messages": [
+                    {"role": "system", "content": f"Text: {WORDS[n % 16]} {THINGS[n // 16]} and {THINGS[n % 15]} {n}"},
+                    {"role": "user", "content": "Which topic is this text about?"},
+                    {"role": "assistant", "content": "art"},
+                ]
+            }
+            for n in range(count)
+        ]
+
+    manifest = prepare(DataSettings(source=write(tmp_path / "a.jsonl", rows(200))), seed=0, out=tmp_path / "a")
+    assert (manifest["clusters"]["count"], manifest["unused"]["rows"]) == (200, 0)
+    assert manifest["passages"]["by system turns"] == 200
+    assert manifest["purposes"]["rl_train"]["rows"] > 20
+    # As few as 8 ask one question under other system turns: they are not parted, and none of them goes.
+    manifest = prepare(DataSettings(source=write(tmp_path / "b.jsonl", rows(8))), seed=0, out=tmp_path / "b")
+    assert (manifest["clusters"]["count"], manifest["edges"]["shared_prompt"]) == (1, 7)
+    assert not {"exact duplicate", "near duplicate", "the same prompt"} & manifest["unused"]["reasons"].keys()
+    assert check(tmp_path / "a").is_proven
 
 
 def test_preferences_train_the_reward_model_and_their_prompts_are_asked_nowhere_else(tmp_path: Path) -> None:

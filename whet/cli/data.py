@@ -23,6 +23,7 @@ def data_split(*source: Settings, out: Path, seed: str = "0", quiet: Quiet = Fal
     """Read the sources and write the eight purposes, the manifest and the rejected rows into a folder.
 
     A source that is read in its own way is written "{path: FILE, columns: {prompt: '{Body} {Question}'}}".
+    Exit code 1 when a purpose for which `data.sizes` ask for rows has none; the files are written all the same.
     """
     sources = list(itertools.takewhile(lambda word: not word.startswith("--"), source))
     if not sources:
@@ -33,14 +34,22 @@ def data_split(*source: Settings, out: Path, seed: str = "0", quiet: Quiet = Fal
     from whet.data.prepare import prepare
 
     manifest = prepare(loaded.recipe.data, seed=loaded.recipe.seed, out=out)
+    from whet.data.proof.shortfall import empty_purposes, shortfalls
+
+    short = [line.replace(" DIR", f" {out}") for line in shortfalls(manifest)]
     if as_json:
-        print(json.dumps({key: value for key, value in manifest.items() if key not in ("rows", "names")}))
-    elif not quiet:
+        shown = {key: value for key, value in manifest.items() if key != "rows"}
+        print(json.dumps({"shortfalls": short} | shown))
+    elif quiet:
+        print("".join(f"{line}\n" for line in short), end="", file=sys.stderr)
+    else:
         from whet.core.files import read_json_lines
         from whet.core.terminal import Page
         from whet.data.proof.summary import show_split
 
         show_split(Page(), manifest, list(read_json_lines(out / "rejected.jsonl")), out=out)
+    if empty_purposes(manifest):
+        sys.exit(1)
 
 
 def _data_dir(folder: Path) -> Path:

@@ -11,9 +11,9 @@ from whet.models.folder.files import model_files
 from whet.models.folder.found import local_folder
 from whet.rewards.load import REWARD_MODEL, reward_file
 
-__all__ = ["Reads", "reads_base", "reads_of", "start_of"]
+__all__ = ["PURPOSES_READ", "Reads", "reads_base", "reads_of", "start_of"]
 
-_PURPOSES: Mapping[Stage, tuple[str, ...]] = {
+PURPOSES_READ: Mapping[Stage, tuple[str, ...]] = {
     "sft": ("ft_train", "ft_validation"),
     "reward_model": ("rm_train",),
     "rl": ("rl_train",),
@@ -47,10 +47,10 @@ def reads_of(stage: Stage, recipe: Recipe, folder: Path | None) -> Reads:
     """
     if stage == "data":
         return Reads(outside=source_files(recipe.data))
-    if stage not in _PURPOSES:
+    if stage not in PURPOSES_READ:
         return Reads()
     models = _models_of(stage, recipe)
-    data = ("data/manifest.json", *(f"data/{purpose}.parquet" for purpose in _PURPOSES[stage]))
+    data = ("data/manifest.json", *(f"data/{purpose}.parquet" for purpose in PURPOSES_READ[stage]))
     base = _base_model(recipe.model) if reads_base(stage, recipe) else {}
     return Reads(
         inside=(*data, *(f"{model}/model/" for model in models if model is not None)),
@@ -60,7 +60,7 @@ def reads_of(stage: Stage, recipe: Recipe, folder: Path | None) -> Reads:
 
 def reads_base(stage: Stage, recipe: Recipe) -> bool:
     """Whether the stage loads the base model."""
-    return stage in _PURPOSES and None in _models_of(stage, recipe)
+    return stage in PURPOSES_READ and None in _models_of(stage, recipe)
 
 
 def _models_of(stage: Stage, recipe: Recipe) -> list[Stage | None]:

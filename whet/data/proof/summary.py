@@ -10,6 +10,7 @@ from whet.core.records import PURPOSES
 from whet.core.runlog import printable
 from whet.core.terminal import Page
 from whet.data.proof.check import Proof
+from whet.data.proof.shortfall import shortfalls
 
 __all__ = ["example_line", "show_proof", "show_split", "told_lines"]
 
@@ -49,7 +50,9 @@ def _list(names: Iterable[str]) -> str:
 
 
 def show_split(page: Page, manifest: Entry, rejected: Sequence[Entry], *, out: Path) -> None:
-    """About a screen of what the manifest holds; `rejected` are the lines of rejected.jsonl."""
+    """About a screen of what the manifest holds, what fell short first; `rejected` are the lines of rejected.jsonl."""
+    for line in shortfalls(manifest):
+        page.line((line.replace(" DIR", f" {out}"), "bold yellow"))
     _show_sources(page, manifest["sources"])
     page.line()
     _show_purposes(page, manifest["purposes"])
