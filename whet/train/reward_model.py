@@ -68,14 +68,20 @@ class RewardModelTask:
     def micro_batches(self, rows: Sequence[int]) -> list[PairBatch]:
         self._margins = []
         examples = [part for row in rows for part in self._parts(self.train[row])]
-        # The two sides of a pair meet in its loss: they go through the model together, however long they are.
-        at_once = max(self.max_tokens, *(example.group.tokens for example in examples))
-        pieces = micro_batches([example.group for example in examples], max_tokens=at_once)
+        pieces = micro_batches(
+            [example.group for example in examples],
+            max_tokens=self.max_tokens,
+            repeats_prompts=self.decoder.repeats_prompts,
+        )
         remaining = iter(examples)
         return [self._pairs([next(remaining) for _ in piece]) for piece in pieces]
 
     def _parts(self, example: PreferenceExample) -> list[PreferenceExample]:
-        return [example] if example.group.tokens <= self.max_tokens else example.parts()
+        """A ranking that is too large goes through pair by pair, whose two sides meet in the loss."""
+        group, tokens = example.group, example.group.tokens
+        if self.decoder.repeats_prompts:
+            tokens += len(group.prompt_ids) * (len(group.completions) - 1)
+        return [example] if tokens <= self.max_tokens else example.parts()
 
     def _pairs(self, examples: Sequence[PreferenceExample]) -> PairBatch:
         better, worse, weights, margins, first = [], [], [], [], 0
