@@ -12,6 +12,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -125,6 +127,59 @@ def make_tokenizer(tmp_path: Path) -> Callable[..., PreTrainedTokenizerBase]:
         made.save_pretrained(folder)
         loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
         return loaded
+
+    return make
+
+
+class _Says(LogitsProcessor):
+    """Makes any model say the ids of `script`, one after the other."""
+
+    def __init__(self, prompt: int, script: Sequence[int]) -> None:
+        self.prompt = prompt
+        self.script = script
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        forced = torch.full_like(scores, -torch.inf)
+        forced[:, self.script[input_ids.shape[1] - self.prompt]] = 0
+        return forced
+
+
+@pytest.fixture
+def generate_forced() -> Callable[..., list[int]]:
+    """What `generate` keeps of a script that a model is made to say: it stops where its files tell it to."""
+
+    def generate(model: PreTrainedModel, prompt_ids: Sequence[int], script: Sequence[int]) -> list[int]:
+        ids = torch.tensor([list(prompt_ids)])
+        written = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=len(script),
+            do_sample=False,
+            pad_token_id=0,
+            logits_processor=LogitsProcessorList([_Says(len(prompt_ids), script)]),
+        )
+        return list(written[0, len(prompt_ids) :].tolist())
+
+    return generate
+
+
+@pytest.fixture
+def random_folder() -> Callable[..., Path]:
+    """A random Llama of one layer beside a tokenizer, as a stranger would have saved it."""
+
+    def make(tokenizer: PreTrainedTokenizerBase, folder: Path, **config: object) -> Path:
+        torch.manual_seed(0)
+        settings = LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            **{"eos_token_id": tokenizer.eos_token_id} | config,
+        )
+        AutoModelForCausalLM.from_config(settings).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return folder
 
     return make
 

@@ -5,14 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
     LlamaConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
     PreTrainedTokenizerBase,
 )
 
@@ -22,48 +19,19 @@ from whet.models.save import save_model
 from whet.models.tokenizer import end_ids
 
 Make = Callable[..., PreTrainedTokenizerBase]
+Folder = Callable[..., Path]
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
 
-class Says(LogitsProcessor):
-    """Makes any model say the ids of `script`, one after the other."""
-
-    def __init__(self, prompt: int, script: list[int]) -> None:
-        self.prompt = prompt
-        self.script = script
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        forced = torch.full_like(scores, -torch.inf)
-        forced[:, self.script[input_ids.shape[1] - self.prompt]] = 0
-        return forced
-
-
-def folder_of(tokenizer: PreTrainedTokenizerBase, folder: Path, **config: object) -> Path:
-    """A random Llama of one layer beside the tokenizer, as a stranger would have saved it."""
-    torch.manual_seed(0)
-    settings = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        eos_token_id=tokenizer.eos_token_id,
-        **config,
-    )
-    AutoModelForCausalLM.from_config(settings).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
-def saved(make_tokenizer: Make, tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+def saved(make_tokenizer: Make, random_folder: Folder, tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     """A chat model whose turn end is not its tokenizer's end token, and what whet saves of it."""
 
     def make(settings: TemplateSettings, **names: str | None) -> tuple[Path, Path]:
-        source = folder_of(make_tokenizer(CHATML, **names), tmp_path / "source")
+        source = random_folder(make_tokenizer(CHATML, **names), tmp_path / "source")
         loaded = load_model(str(source))
         words = loaded.template(settings)
         save_model(loaded.model, loaded.tokenizer, tmp_path / "saved", ends=words.ends)
@@ -76,21 +44,14 @@ Saved = Callable[..., tuple[Path, Path]]
 
 
 @pytest.mark.parametrize("said", ["<|im_end|>", "<|endoftext|>"])
-def test_generate_stops_at_the_trained_end_and_at_the_models_own(saved: Saved, said: str) -> None:
+def test_generate_stops_at_the_trained_end_and_at_the_models_own(
+    saved: Saved, generate_forced: Callable[..., list[int]], said: str
+) -> None:
     _, folder = saved(TemplateSettings())
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "hi"}], add_generation_prompt=True, return_tensors="pt", return_dict=True
-    )
+    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "hi"}], return_dict=False)
     script = [20, 21, tokenizer.convert_tokens_to_ids(said), 22, 22, 22]
-    written = model.generate(
-        **prompt,
-        max_new_tokens=6,
-        do_sample=False,
-        pad_token_id=0,
-        logits_processor=LogitsProcessorList([Says(prompt["input_ids"].shape[1], script)]),
-    )
-    assert written[0, prompt["input_ids"].shape[1] :].tolist() == script[:3]
+    assert generate_forced(model, prompt, script) == script[:3]
 
 
 def test_the_files_name_every_end_the_trained_one_first(saved: Saved) -> None:
@@ -123,10 +84,12 @@ def test_the_tokenizer_stays_as_it_came(saved: Saved) -> None:
     assert after(text)["input_ids"] == before(text)["input_ids"]
 
 
-def test_nothing_is_invented_for_a_tokenizer_that_names_little(make_tokenizer: Make, tmp_path: Path) -> None:
+def test_nothing_is_invented_for_a_tokenizer_that_names_little(
+    make_tokenizer: Make, random_folder: Folder, tmp_path: Path
+) -> None:
     tokenizer = make_tokenizer(eos="<|im_end|>")
     begin = tokenizer.convert_tokens_to_ids("<|im_start|>")
-    source = folder_of(tokenizer, tmp_path / "source", bos_token_id=begin)
+    source = random_folder(tokenizer, tmp_path / "source", bos_token_id=begin)
     loaded = load_model(str(source))
     assert (loaded.tokenizer.bos_token, loaded.tokenizer.pad_token) == (None, None)
     save_model(loaded.model, loaded.tokenizer, tmp_path / "saved", ends=loaded.template(TemplateSettings()).ends)
@@ -134,8 +97,10 @@ def test_nothing_is_invented_for_a_tokenizer_that_names_little(make_tokenizer: M
     assert again.special_tokens_map == {"eos_token": "<|im_end|>"}
 
 
-def test_a_generation_config_that_transformers_finds_odd_is_kept(make_tokenizer: Make, tmp_path: Path) -> None:
-    source = folder_of(make_tokenizer(CHATML), tmp_path / "source")
+def test_a_generation_config_that_transformers_finds_odd_is_kept(
+    make_tokenizer: Make, random_folder: Folder, tmp_path: Path
+) -> None:
+    source = random_folder(make_tokenizer(CHATML), tmp_path / "source")
     odd = {"do_sample": False, "temperature": 0.6, "eos_token_id": [1, 2], "transformers_version": "4.40.0"}
     (source / "generation_config.json").write_text(json.dumps(odd))
     loaded = load_model(str(source))
