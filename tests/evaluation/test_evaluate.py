@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from whet.core.errors import DataError
 from whet.core.recipe import DataSettings, EvaluateSettings, TemplateSettings
 from whet.core.records import Prompt, Rollout
 from whet.core.runlog import Progress
@@ -45,6 +46,11 @@ SCRIPT: dict[str, dict[str, tuple[str, tuple[str, str, str]]]] = {
 }
 
 
+# Prompts that a model's chat template refuses, and what stands for a completion that there was no room for.
+REFUSED: dict[str, str] = {}
+NO_ROOM = "(no room)"
+
+
 def verifier(completion: str, *, answer: str, **row: Any) -> float:
     if completion == BROKEN:
         raise ValueError("no grade today")
@@ -56,8 +62,8 @@ class ScriptedSampler:
 
     asked: ClassVar[list[tuple[str, SamplingSettings, list[int]]]] = []
 
-    def __init__(self, model: str, template: str) -> None:
-        assert template == f"template of {model}"
+    def __init__(self, model: str, template: SimpleNamespace) -> None:
+        assert template.name == f"template of {model}"
         self.script = SCRIPT[model]
         self.model = model
         self.told = f"{model}, as scripted"
@@ -85,7 +91,7 @@ class ScriptedSampler:
                         completion_ids=(5,) * len(text),
                         logprobs=(-1.0,) * len(text),
                         text=text.removesuffix("|"),
-                        finish="length" if text.endswith("|") else "stop",
+                        finish="no_room" if text == NO_ROOM else "length" if text.endswith("|") else "stop",
                     )
                 )
         tick(len(rollouts))
@@ -109,7 +115,8 @@ def evaluate(
 
     def load(model: str, *, device: torch.device) -> SimpleNamespace:
         loaded.append(model)
-        return SimpleNamespace(model=model, template=lambda settings: f"template of {model}")
+        words = SimpleNamespace(name=f"template of {model}", refusal=lambda prompt: REFUSED.get(prompt.text))
+        return SimpleNamespace(model=model, template=lambda settings: words)
 
     monkeypatch.setattr("whet.evaluation.verdicts.BY_RULE", (verifier,))
     monkeypatch.setattr(evaluation, "tasks_to_ask", lambda data_dir, reward, verifier, judges_pairs: tasks)
@@ -181,6 +188,39 @@ def test_pass_at_k_by_hand(evaluate: Callable[..., dict[str, Any]]) -> None:
     wrong = stages["base"]["ft_test"]["pass_at"]["1"]
     assert (wrong["value"], wrong["low"]) == (0.0, 0.0)
     assert wrong["high"] > 0.5
+
+
+def test_prompts_that_cannot_be_asked_are_counted_apart(
+    evaluate: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REFUSED, "two", "the chat template refuses it: no")
+    monkeypatch.setitem(SCRIPT, "base", SCRIPT["base"] | {"three": (NO_ROOM, (NO_ROOM,) * 3)})
+    found = evaluate()
+    # base on `final`: one right, five has no answer, six could not be judged: 1 of 2; two and three were not asked
+    base = found["results"]["stages"]["base"]["final"]
+    assert (base["n"], base["accuracy"], base["unscorable"], base["unasked"]) == (2, 0.5, 1, 2)
+    # of the samples `one` has 1 of 3, `five` 2 of 3, `six` 1 of 2; `three` none
+    assert base["pass_at"]["1"]["n"] == 3
+    lines = result_lines(found["results"])
+    assert lines[0].endswith("; the verifier failed on 1 more; 2 could not be asked")
+    items = [json.loads(line) for line in (found["out"] / "items.jsonl").read_text().splitlines()]
+    why = {item["prompt"]: item["reason"] for item in items if item["verdict"] == "unasked" and item["stage"] == "base"}
+    assert why == {
+        "two": "the chat template refuses it: no",
+        "three": "the prompt has 1 tokens, which leave no room in the model's context",
+    }
+    # sft was asked `three` and got it wrong; nobody compares it with a prompt that base was never asked
+    pairs = {pair["on"]: pair["n"] for pair in found["results"]["comparisons"]}
+    assert pairs["final"] == 2
+
+
+def test_nothing_is_compared_where_nothing_could_be_asked(
+    evaluate: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in SCRIPT["base"]:
+        monkeypatch.setitem(REFUSED, text, "the chat template refuses it: no")
+    with pytest.raises(DataError, match=r"none of the 6 prompts could be asked; the first: the chat template refuses"):
+        evaluate()
 
 
 def test_comparisons_by_hand(evaluate: Callable[..., dict[str, Any]]) -> None:

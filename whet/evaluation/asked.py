@@ -47,9 +47,15 @@ def left_out_lines(tasks: Sequence[Task], verifier: Callable[..., Any]) -> list[
 
 
 def require_judged(items: Sequence[Item], reward: str) -> None:
-    """`DataError` when the verifier had no verdict on any answer so far: it is at fault, not the models."""
-    if items and not any(is_judged(item) for item in items):
+    """`DataError` when the verifier had no verdict on any answer so far: it is at fault, not the models.
+
+    Nor is there anything to compare when no prompt could be asked.
+    """
+    answered = [item for item in items if item["verdict"] != "unasked"]
+    if items and not answered:
+        raise DataError(f"evaluation: none of the {len(items)} prompts could be asked; the first: {items[0]['reason']}")
+    if answered and not any(is_judged(item) for item in answered):
         raise DataError(
-            f"evaluation: the reward {reward!r} could judge none of the {len(items)} answers so far; "
-            f"the first: {items[0]['reason']}"
+            f"evaluation: the reward {reward!r} could judge none of the {len(answered)} answers so far; "
+            f"the first: {answered[0]['reason']}"
         )

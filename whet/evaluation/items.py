@@ -12,8 +12,8 @@ Item = dict[str, Any]
 
 
 def is_judged(item: Mapping[str, Any]) -> bool:
-    """Whether the verifier had a verdict; its failure is not a wrong answer."""
-    return bool(item["verdict"] != "unscorable")
+    """Whether the verifier had a verdict; neither its failure nor a prompt that cannot be asked is a wrong answer."""
+    return item["verdict"] not in ("unscorable", "unasked")
 
 
 def rate_of(items: Sequence[Item], *, confidence: float) -> dict[str, Any]:

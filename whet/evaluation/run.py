@@ -16,7 +16,7 @@ import torch
 
 from whet.core.files import read_json_lines, write_json, write_json_lines
 from whet.core.recipe import DataSettings, EvaluateSettings, TemplateSettings
-from whet.core.records import Prompt
+from whet.core.records import Prompt, Rollout
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.data.manifest import manifest_hash
@@ -26,7 +26,7 @@ from whet.evaluation.items import Item, is_judged, rate_of
 from whet.evaluation.metrics import mean_interval, paired_difference, pass_at_k
 from whet.evaluation.reward_model import judge_pairs
 from whet.evaluation.tasks.task import Task
-from whet.evaluation.verdicts import Verdict, judgements_of
+from whet.evaluation.verdicts import Judgement, Verdict, judgements_of
 from whet.models.load import load_model
 from whet.rollout.engine import Sampler
 from whet.rollout.sampling import SamplingSettings
@@ -94,52 +94,70 @@ def _ask(
 ) -> list[Item]:
     """One greedy completion of every prompt, and `samples` random ones of the chosen prompts of each slice."""
     loaded = load_model(model, device=device)
-    sampler = Sampler(loaded.model, loaded.template(template))
+    words = loaded.template(template)
+    sampler = Sampler(loaded.model, words)
     progress.say(f"evaluate {stage}: {sampler.told}")
     items: list[Item] = []
-    chosen = {task.purpose: _sampled_prompts(task, settings) for task in tasks}
-    total = sum(len(task.prompts) + settings.samples * len(chosen[task.purpose]) for task in tasks)
+    refused = {prompt.id: why for task in tasks for prompt in task.prompts if (why := words.refusal(prompt))}
+    asked = {task.purpose: [prompt for prompt in task.prompts if prompt.id not in refused] for task in tasks}
+    chosen = {purpose: _sampled_prompts(prompts, settings) for purpose, prompts in asked.items()}
+    total = sum(len(prompts) + settings.samples * len(chosen[purpose]) for purpose, prompts in asked.items())
     with progress.bar(f"evaluate {stage}", total=total) as bar:
         for task in tasks:
             greedy = SamplingSettings(temperature=0, max_completion_length=settings.max_completion_length)
             rollouts = sampler.sample(
-                task.prompts,
+                asked[task.purpose],
                 samples=1,
                 settings=greedy,
-                seeds=[0] * len(task.prompts),
+                seeds=[0] * len(asked[task.purpose]),
                 tick=lambda done: bar.advance(by=done),
             )
             sampled = _samples(sampler, chosen[task.purpose], verifier, settings, seed=seed, tick=bar)
             for rollout, judgement in zip(rollouts, judgements_of(verifier, rollouts), strict=True):
                 counts = sampled.get(rollout.prompt.id)
-                items.append(
-                    {
-                        "stage": stage,
-                        "purpose": task.purpose,
-                        "slice": rollout.prompt.slice,
-                        "prompt_id": rollout.prompt.id,
-                        "prompt": rollout.prompt.text,
-                        "answer": rollout.prompt.answer,
-                        "text": rollout.text,
-                        "correct": judgement.verdict == "correct",
-                        "verdict": judgement.verdict,
-                        "reason": judgement.reason,
-                        "tokens": len(rollout.completion_ids),
-                        "samples": 0 if counts is None else counts.total() - counts["unscorable"],
-                        "samples_correct": None if counts is None else counts["correct"],
-                    }
-                )
+                items.append(_item(stage, task, rollout.prompt, judgement, rollout=rollout, counts=counts))
+            for prompt in task.prompts:
+                if prompt.id in refused:
+                    judgement = Judgement(verdict="unasked", reason=refused[prompt.id])
+                    items.append(_item(stage, task, prompt, judgement, rollout=None, counts=None))
     return items
 
 
-def _sampled_prompts(task: Task, settings: EvaluateSettings) -> list[Prompt]:
+def _item(
+    stage: str,
+    task: Task,
+    prompt: Prompt,
+    judgement: Judgement,
+    *,
+    rollout: Rollout | None,
+    counts: Counter[Verdict] | None,
+) -> Item:
+    """One line of `items.jsonl`; without a rollout the prompt was not asked."""
+    return {
+        "stage": stage,
+        "purpose": task.purpose,
+        "slice": prompt.slice,
+        "prompt_id": prompt.id,
+        "prompt": prompt.text,
+        "answer": prompt.answer,
+        "text": "" if rollout is None else rollout.text,
+        "correct": judgement.verdict == "correct",
+        "verdict": judgement.verdict,
+        "reason": judgement.reason,
+        "tokens": 0 if rollout is None else len(rollout.completion_ids),
+        "samples": 0 if counts is None else counts.total() - counts["unscorable"] - counts["unasked"],
+        "samples_correct": None if counts is None else counts["correct"],
+    }
+
+
+def _sampled_prompts(prompts: Sequence[Prompt], settings: EvaluateSettings) -> list[Prompt]:
     """The first `sample_prompts` of each slice, by id."""
     if not settings.samples:
         return []
     by_slice: dict[str, list[Prompt]] = defaultdict(list)
-    for prompt in sorted(task.prompts, key=lambda prompt: prompt.id):
+    for prompt in sorted(prompts, key=lambda prompt: prompt.id):
         by_slice[prompt.slice].append(prompt)
-    return [prompt for prompts in by_slice.values() for prompt in prompts[: settings.sample_prompts]]
+    return [prompt for sliced in by_slice.values() for prompt in sliced[: settings.sample_prompts]]
 
 
 def _samples(
@@ -205,6 +223,7 @@ def _rates(items: Sequence[Item], settings: EvaluateSettings) -> dict[str, Any]:
         "unparsed": counts["unparsed"],
         "truncated": counts["truncated"],
         "unscorable": counts["unscorable"],
+        "unasked": counts["unasked"],
         "mean_completion_length": sum(item["tokens"] for item in items) / len(items),
         "pass_at": pass_at,
         **apart,
@@ -254,10 +273,11 @@ def result_lines(results: Mapping[str, Any]) -> list[str]:
 
 
 def _told(rate: Mapping[str, Any], name: str, confidence: str) -> str:
-    left_out = f"; the verifier failed on {rate['unscorable']} more" if rate["unscorable"] else ""
+    unasked = f"; {rate['unasked']} could not be asked" if rate["unasked"] else ""
     if rate["accuracy"] is None:
-        return f"the verifier failed on all {rate['unscorable']} unseen prompts ({name.replace('_', ' ')})"
+        return f"the verifier failed on all {rate['unscorable']} unseen prompts ({name.replace('_', ' ')}){unasked}"
+    failed = f"; the verifier failed on {rate['unscorable']} more" if rate["unscorable"] else ""
     return (
         f"{rate['accuracy']:6.1%} of {rate['n']} unseen prompts ({name.replace('_', ' ')}), "
-        f"{confidence} interval {rate['low']:.1%} to {rate['high']:.1%}{left_out}"
+        f"{confidence} interval {rate['low']:.1%} to {rate['high']:.1%}{failed}{unasked}"
     )

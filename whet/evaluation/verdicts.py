@@ -14,12 +14,12 @@ from whet.rewards.needs import BY_RULE, is_beyond_the_rule
 
 __all__ = ["Judgement", "Verdict", "judgements_of"]
 
-Verdict = Literal["correct", "wrong", "unparsed", "truncated", "unscorable"]
+Verdict = Literal["correct", "wrong", "unparsed", "truncated", "unscorable", "unasked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """`Judgement(verdict="unscorable", reason="took more than 60 s (timeout_s)")`; a reason only where it is that."""
+    """`Judgement(verdict="unscorable", reason="took more than 60 s (timeout_s)")`; a reason where nothing is judged."""
 
     verdict: Verdict
     reason: str | None = None
@@ -32,7 +32,20 @@ def judgements_of(verifier: Callable[..., Any], rollouts: Sequence[Rollout]) -> 
     found or cannot be read beside the known one is `unparsed`. `unscorable` is what says nothing of the completion: the
     verifier failed, or it cannot read the known answer. Whether it can does not depend on the completion: of a known
     formula only the same text is surely right and nothing surely wrong, so a rate over it would be that of the right.
+    `unasked` is a prompt that leaves no room in the model's context.
     """
+    judged = iter(_judgements(verifier, [rollout for rollout in rollouts if rollout.finish != "no_room"]))
+    return [_unasked(rollout) if rollout.finish == "no_room" else next(judged) for rollout in rollouts]
+
+
+def _unasked(rollout: Rollout) -> Judgement:
+    reason = f"the prompt has {len(rollout.prompt_ids)} tokens, which leave no room in the model's context"
+    return Judgement(verdict="unasked", reason=reason)
+
+
+def _judgements(verifier: Callable[..., Any], rollouts: Sequence[Rollout]) -> list[Judgement]:
+    if not rollouts:
+        return []
     scores = call_reward(
         verifier,
         [rollout.prompt.text for rollout in rollouts],

@@ -88,6 +88,14 @@ class Template:
         ids = self._encoder.ids(self._format.prompt(self._turns(prompt)))
         return ids if self.is_chat else (*self._begin_ids, *ids)
 
+    def refusal(self, prompt: Prompt) -> str | None:
+        """Why the prompt cannot be asked; None where it can."""
+        try:
+            self.prompt_ids(prompt)
+        except TemplateRefusalError as error:
+            return str(error)
+        return None
+
     def completion_ids(self, text: str, prompt: Prompt = _STAND_IN) -> tuple[int, ...]:
         """The completion of a prompt with the token that ends it."""
         turns = self._turns(prompt)

@@ -12,9 +12,9 @@ def verdicts(files: RunFiles) -> Figure | None:
     if results is None:
         return None
     name = main_set(results)
-    kinds = ("correct", "wrong", "unparsed", "truncated", "unscorable")
+    kinds = ("correct", "wrong", "unparsed", "truncated", "unscorable", "unasked")
     data = [
-        {"stage": STAGE_NAMES.get(stage, stage), "verdict": kind, "order": order, "prompts": rates[name][kind]}
+        {"stage": STAGE_NAMES.get(stage, stage), "verdict": kind, "order": order, "prompts": rates[name].get(kind, 0)}
         for stage, rates in results["stages"].items()
         for order, kind in enumerate(kinds)
     ]
@@ -28,7 +28,10 @@ def verdicts(files: RunFiles) -> Figure | None:
             "color": {
                 "field": "verdict",
                 "title": None,
-                "scale": {"domain": list(kinds), "range": [PALETTE[2], PALETTE[1], "#999999", PALETTE[4], PALETTE[3]]},
+                "scale": {
+                    "domain": list(kinds),
+                    "range": [PALETTE[2], PALETTE[1], "#999999", PALETTE[4], PALETTE[3], "#cccccc"],
+                },
                 "legend": {"orient": "top"},
             },
             "tooltip": [{"field": "stage"}, {"field": "verdict"}, {"field": "prompts"}],
@@ -37,7 +40,8 @@ def verdicts(files: RunFiles) -> Figure | None:
     return Figure(
         title="What became of the answers",
         how_to_read="Wrong is a readable answer that is not right; unparsed has no answer in it; truncated was cut at "
-        "the length limit. A format that improves is not the same as a skill that does.",
+        "the length limit; unasked is too long for the model, or refused by its template. A format that improves is no "
+        "skill that does.",
         spec=spec,
         data=data,
     )
