@@ -211,7 +211,8 @@ class _Road:
         learned = None
         if any(reward.name == REWARD_MODEL for reward in settings.rewards):
             folder = self.folder.path / "reward_model" / "model"
-            learned = LearnedReward(folder, self.recipe.template, device=self.device)
+            sampled_by = self.start_of("rl")
+            learned = LearnedReward(folder, self.recipe.template, device=self.device, sampled_by=sampled_by)
         reward = self._rewards(learned)
         summary = train_policy(settings, model=self.start_of("rl"), reward=reward, **self._training("rl"))
         return summary | self._provenance()

@@ -146,8 +146,8 @@ def test_a_column_that_only_some_rows_have_is_none_elsewhere(
 class ByLength:
     """A stand-in for a reward model's folder: the length of the text; NaN for none."""
 
-    def scores(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[str]]) -> list[list[float]]:
-        return [[float(len(text)) or math.nan for text in texts] for texts in completions]
+    def scores_of(self, rollouts: Sequence[Rollout]) -> list[float | str]:
+        return [float(len(rollout.text)) or math.nan for rollout in rollouts]
 
 
 def test_a_reward_model_scores_each_rollout_of_its_group(

@@ -9,6 +9,8 @@ import pytest
 
 import whet
 from whet.core.errors import DataError, RecipeError, RunFolderError
+from whet.core.recipe.file import load_recipe
+from whet.tokens.recorded import recorded_template
 
 Whet = Callable[..., tuple[int, str, str]]
 
@@ -136,3 +138,10 @@ def test_the_reward_file_is_on_record_and_another_one_is_told(recipe: Path, tmp_
     (tmp_path / "moved" / "rl" / "complete.json").unlink()
     with pytest.raises(RunFolderError, match=r"the reward file mine\.py is not the one that rl began with"):
         whet.run(moved / recipe.name, run=tmp_path / "moved", quiet=True, **rewards)
+
+
+def test_a_trained_reward_model_says_which_template_it_was_trained_with(finished_run: Path) -> None:
+    settings = load_recipe(finished_run / "resolved.yaml", environ={}).recipe.template
+    assert recorded_template(finished_run / "reward_model" / "model") == settings
+    complete = json.loads((finished_run / "reward_model" / "complete.json").read_text())
+    assert "reward_model/model/whet_template.json" in complete["outputs"]

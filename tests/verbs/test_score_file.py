@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,27 @@ def test_the_file_is_never_overwritten_by_its_scores(tmp_path: Path) -> None:
 def test_scoring_by_functions_needs_no_torch() -> None:
     code = "import sys, whet.verbs.score_file; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_row_scored_is_a_failure_of_the_command(whet: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def mine(completion):\n    return 1 / len(completion)\n")
+    (tmp_path / "bad.jsonl").write_text('{"completion": ""}\n{"completion": 5}\n')
+    for words in ((), ("--quiet",), ("--json",)):
+        code, out, err = whet("score", "bad.jsonl", "--reward", "mine.py:mine", "--out", "out.jsonl", *words)
+        assert code == 1
+        assert err.startswith("2 of 2 rows have no score; the first: mine.py:mine: ZeroDivisionError: division by zero")
+    assert json.loads(out) == {"rows": 2, "scored": 0, "mean": None}
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+    (tmp_path / "some.jsonl").write_text('{"completion": "ab"}\n{"completion": ""}\n')
+    code, out, err = whet("score", "some.jsonl", "--reward", "mine.py:mine", "--out", "out.jsonl")
+    assert (code, out) == (0, "1 of 2 rows scored, mean 0.5000; out.jsonl\n")
+    assert err.startswith("1 of 2 rows have no score; the first: ")
+    assert whet("score", "some.jsonl", "--reward", "mine.py:mine", "--out", "out.jsonl", "--quiet")[1:] == ("", "")
+
+
+def test_many_rows_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whet.verbs.score_file._ROWS_AT_ONCE", 3)
+    rows = [{"completion": f"<answer>{n % 4}</answer>", "answer": n % 3} for n in range(11)] + [{"completion": 5}]
+    summary, lines = scored(tmp_path, "\n".join(map(json.dumps, rows)), "answer")
+    assert [line["score"] for line in lines] == [float(n % 4 == n % 3) for n in range(11)] + [None]
+    assert summary.rows == 12

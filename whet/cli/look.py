@@ -2,12 +2,14 @@
 """The verbs that look at what is there: rollouts, comparisons, scores, a talk with the model, tokens."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import cyclopts
 
 from whet.cli.app import AtLeastOne, Json, Quiet, StageName, app, existing_run, tokens_app
+from whet.core.runlog import printable
 
 __all__ = ["chat", "compare", "rollouts", "score", "tokens_compare", "tokens_view"]
 
@@ -54,7 +56,7 @@ def score(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Any reward over a file of completions: one JSON line per row, in order.
+    """Any reward over a file of completions: one JSON line per row, in order; exit code 1 when no row got a score.
 
     Parameters
     ----------
@@ -68,10 +70,17 @@ def score(
     from whet.verbs.score_file import score_file
 
     summary = score_file(file, reward, out)
+    for note in summary.notes if not quiet else ():
+        print(note, file=sys.stderr)
     if as_json:
         print(json.dumps({"rows": summary.rows, "scored": summary.scored, "mean": summary.mean}))
     elif not quiet:
         print(f"{summary.scored} of {summary.rows} rows scored, mean {summary.mean_text}; {out}")
+    if summary.unscorable and (not quiet or not summary.scored):
+        reason = printable(str(summary.first_reason), limit=300).replace("\n", " ")
+        print(f"{summary.unscorable} of {summary.rows} rows have no score; the first: {reason}", file=sys.stderr)
+    if not summary.scored:
+        sys.exit(1)
 
 
 @app.command

@@ -28,8 +28,8 @@ __all__ = [
 class Scorer(Protocol):
     """What a reward model offers."""
 
-    def scores(self, prompts: Sequence[Prompt], completions: Sequence[Sequence[str]]) -> list[list[float | str]]:
-        """One list of scores per prompt; in place of one, why there is none."""
+    def scores_of(self, rollouts: Sequence[Rollout]) -> list[float | str]:
+        """One score per rollout, in order; in place of one, why there is none."""
 
 
 def finite_score(score: float | str) -> Verdict:
@@ -124,13 +124,4 @@ class RewardSum:
 
     def _learned(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         assert self.learned is not None
-        groups: dict[str, list[int]] = {}
-        for index, rollout in enumerate(rollouts):
-            groups.setdefault(rollout.prompt.id, []).append(index)
-        prompts = [rollouts[rows[0]].prompt for rows in groups.values()]
-        texts = [[rollouts[row].text for row in rows] for rows in groups.values()]
-        verdicts: list[Verdict] = [None] * len(rollouts)
-        for rows, scores in zip(groups.values(), self.learned.scores(prompts, texts), strict=True):
-            for row, score in zip(rows, scores, strict=True):
-                verdicts[row] = finite_score(score)
-        return verdicts
+        return [finite_score(score) for score in self.learned.scores_of(rollouts)]

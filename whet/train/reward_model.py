@@ -22,6 +22,7 @@ from whet.models.heads import reward_model_from
 from whet.models.load import load_model
 from whet.models.save import save_model
 from whet.tokens.batches import FlatBatch, flat_batch, micro_batches
+from whet.tokens.recorded import record_template
 from whet.train.checkpoint import Start
 from whet.train.examples import PreferenceExample, dropped_line, preference_examples, write_dropped
 from whet.train.supervised import require_examples, train_supervised
@@ -155,6 +156,7 @@ def train_reward_model(
     start = Start(model=str(model), weights=weights_digest(str(model)))
     summary = train_supervised(task, judge, settings, start=start, seed=seed, out=out, progress=progress)
     save_model(judge, loaded.tokenizer, out / "model", dtype=loaded.dtype, ends=words.ends)
+    record_template(out / "model", template)
     return {
         "rows": len(train),
         "comparisons": sum(len(example.pairs) for example in train),

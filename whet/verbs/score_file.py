@@ -14,7 +14,7 @@ from whet.core.recipe import TemplateSettings
 from whet.core.records import Message, Origin, Prompt, Score
 from whet.rewards import REWARDS
 from whet.rewards.call import Verdict, call_reward
-from whet.rewards.combine import Scorer, finite_score, total_score
+from whet.rewards.combine import finite_score, total_score
 from whet.rewards.load import load_reward
 
 __all__ = ["ScoreSummary", "score_file"]
@@ -24,11 +24,16 @@ _ROLES = ("system", "user", "assistant", "tool")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSummary:
-    """How many rows there were, how many got a score, and their mean (None when none did)."""
+    """How many rows there were, how many got a score, their mean, and why the first did not; None where there is none.
+
+    `notes` are what a reader of the scores should know of how they came about.
+    """
 
     rows: int
     scored: int
     mean: float | None
+    first_reason: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def unscorable(self) -> int:
@@ -49,7 +54,9 @@ class Row:
     columns: Mapping[str, Any]
 
 
-Judge = Callable[[Row], Verdict]
+# A verdict for each of the rows, and the seconds that it took.
+Judge = Callable[[Sequence[Row]], list[tuple[Verdict, float]]]
+_ROWS_AT_ONCE = 512
 
 
 def score_file(file: Path, rewards: Sequence[str], out: Path) -> ScoreSummary:
@@ -61,39 +68,66 @@ def score_file(file: Path, rewards: Sequence[str], out: Path) -> ScoreSummary:
     """
     if file.resolve() == out.resolve():
         raise DataError(f"{out}: the scores would overwrite the file they are of; choose another --out")
-    judges = {name: _judge(name) for name in rewards}
-    lines = [_scored(row, judges) for row in _rows(file)]
-    if not lines:
+    notes: list[str] = []
+    judges = {name: _judge(name, notes) for name in rewards}
+    rows = list(_rows(file))
+    if not rows:
         raise DataError(f"{file}: no rows; a JSONL file of rows with a `completion` was expected")
-    write_json_lines(out, lines)
-    values = [line["score"] for line in lines if line["score"] is not None]
-    return ScoreSummary(rows=len(lines), scored=len(values), mean=math.fsum(values) / len(values) if values else None)
+    pieces = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, len(rows), _ROWS_AT_ONCE)]
+    scores = [score for piece in pieces for score in _scored(piece, judges)]
+    write_json_lines(out, [_line(score) for score in scores])
+    values = [score.value for score in scores if score.value is not None]
+    return ScoreSummary(
+        rows=len(scores),
+        scored=len(values),
+        mean=math.fsum(values) / len(values) if values else None,
+        first_reason=next((score.unscorable for score in scores if score.unscorable is not None), None),
+        notes=tuple(notes),
+    )
 
 
-def _judge(name: str) -> Judge:
+def _judge(name: str, notes: list[str]) -> Judge:
     if name not in REWARDS and (Path(name) / "config.json").is_file():
-        return _learned(Path(name))
+        return _learned(Path(name), notes)
     function = load_reward(name)
 
-    def judge(row: Row) -> Verdict:
+    def judge(row: Row) -> tuple[Verdict, float]:
+        began = time.perf_counter()
         columns = {key: [value] for key, value in row.columns.items()}
-        return call_reward(function, [row.prompt.text], [row.completion], [row.completion_ids], columns)[0]
+        (verdict,) = call_reward(function, [row.prompt.text], [row.completion], [row.completion_ids], columns)
+        return verdict, time.perf_counter() - began
 
-    return judge
+    # One by one: a row that has not what another has is that row's failure alone.
+    return lambda rows: [judge(row) for row in rows]
 
 
-def _learned(folder: Path) -> Judge:
+def _learned(folder: Path, notes: list[str]) -> Judge:
     """The model is loaded here, so that scoring by functions needs no torch."""
     import torch
 
     from whet.rewards.learned import LearnedReward
+    from whet.tokens.recorded import recorded_template
 
-    model: Scorer = LearnedReward(folder, TemplateSettings(), device=torch.device("cpu"))
+    template = recorded_template(folder)
+    if template is None:
+        notes.append(f"{folder} does not say which template it was trained with; its tokenizer's own is used")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = LearnedReward(folder, template or TemplateSettings(), device=device)
 
-    def judge(row: Row) -> Verdict:
-        if not row.prompt.text:
-            return "a reward model needs the field prompt"
-        return finite_score(model.scores([row.prompt], [[row.completion]])[0][0])
+    def judge(rows: Sequence[Row]) -> list[tuple[Verdict, float]]:
+        began = time.perf_counter()
+        verdicts: list[Verdict] = ["a reward model needs the field prompt"] * len(rows)
+        groups: dict[str, list[int]] = {}
+        for place, row in enumerate(rows):
+            if row.prompt.text:
+                groups.setdefault(row.prompt.id, []).append(place)
+        prompts = [rows[places[0]].prompt for places in groups.values()]
+        texts = [[rows[place].completion for place in places] for places in groups.values()]
+        for places, scores in zip(groups.values(), model.scores(prompts, texts), strict=True):
+            for place, score in zip(places, scores, strict=True):
+                verdicts[place] = finite_score(score)
+        seconds = (time.perf_counter() - began) / max(1, len(rows))
+        return [(verdict, seconds) for verdict in verdicts]
 
     return judge
 
@@ -154,13 +188,22 @@ def _found(value: Any) -> str:
     return "but there is none" if value is None else f"but it is {type(value).__name__}"
 
 
-def _scored(row: Row | str, judges: Mapping[str, Judge]) -> dict[str, Any]:
-    began = time.perf_counter()
-    if isinstance(row, str):
-        score = Score(value=None, parts={}, unscorable=row)
-    else:
-        verdicts = {name: judge(row) for name, judge in judges.items()}
-        score = total_score([(name, 1.0) for name in judges], verdicts, seconds=round(time.perf_counter() - began, 6))
+def _scored(rows: Sequence[Row | str], judges: Mapping[str, Judge]) -> list[Score]:
+    readable = [row for row in rows if not isinstance(row, str)]
+    judged = {name: judge(readable) for name, judge in judges.items()}
+    weights = [(name, 1.0) for name in judges]
+    scores = iter(
+        total_score(
+            weights,
+            {name: timed[place][0] for name, timed in judged.items()},
+            seconds=round(math.fsum(timed[place][1] for timed in judged.values()), 6),
+        )
+        for place in range(len(readable))
+    )
+    return [Score(value=None, parts={}, unscorable=row) if isinstance(row, str) else next(scores) for row in rows]
+
+
+def _line(score: Score) -> dict[str, Any]:
     return {
         "score": score.value,
         "parts": dict(score.parts),

@@ -57,7 +57,8 @@ def test_what_could_be_another_number_is_unreadable(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "unit"),
     [
-        ("5", None), ("$5", "$"), ("5 dollars", "$"), ("$5 dollars", "$"), ("5%", "%"), (r"5\%", "%"), ("5 pct", "%"),
+        ("5", None), ("$5", "$"), ("-$5", "$"), ("5 dollars", "$"), ("$5 dollars", "$"),
+        ("5%", "%"), (r"5\%", "%"), ("5 pct", "%"),
         ("5 centimeters", "cm"), ("5 cm", "cm"), (r"5\text{ cm}", "cm"), ("5 cm^2", "cm2"), (r"5\mbox{ cm}^2", "cm2"),
         ("5 square cm", "cm2"), ("5 sq inches", "inch2"), ("5 cubic feet", "foot3"), ("5 cm³", "cm3"),
         (r"5\text{ apples}", "apple"), (r"5\text{ apple}", "apple"), (r"5^\circ", "°"), ("5 degrees", "°"),

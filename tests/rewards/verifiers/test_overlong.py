@@ -19,6 +19,10 @@ def test_the_last_fifth_of_the_limit_is_punished() -> None:
     assert overlong([""] * 4, ["x"] * 4, ids, max_completion_length=[100, 100, 10, 10]) == [0.0, -0.5, -0.5, -1.0]
 
 
+def test_a_completion_of_no_tokens_is_short() -> None:
+    assert overlong([""], [""], [()], max_completion_length=[10]) == [0.0]
+
+
 def test_tiny_limits_divide_by_something() -> None:
     assert overlong([""] * 2, ["x"] * 2, [(1,), (1, 2)], max_completion_length=[1, 1]) == [-1.0, -1.0]
 

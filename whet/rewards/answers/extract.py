@@ -25,10 +25,6 @@ class ParsedAnswer:
 
     text: str | None
 
-    @property
-    def is_found(self) -> bool:
-        return self.text is not None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mark:
