@@ -98,7 +98,7 @@ def test_prompts_stand_once_where_prompts_count_and_with_every_completion_elsewh
     assert [place.purpose for place in assigned([*twice, *filler(18)], only(ft_train=1.0)).places[:2]] == [
         "ft_train"
     ] * 2
-    bare = [prompt("What do 3 and 2 make?", row, answer=str(row)) for row in range(2)]
+    bare = [prompt("What do 3 and 2 make?", row, answer=answer) for row, answer in enumerate(["5", "5.0"])]
     (second,) = assigned([*bare, *filler(0)], only(rl_train=1.0)).places[1:]
     assert second.reason == "the same prompt as a row 0"
 

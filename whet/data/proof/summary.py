@@ -193,6 +193,11 @@ def _rules(manifest: Entry) -> Iterator[tuple[str, list[Text | str]]]:
         off = strata["largest_deviation"]
         where = f"{abs(off['rows']):g} rows ({abs(off['points']):g} points) of {off['stratum']} in {off['purpose']}"
         yield "strata", [f"{', '.join(strata['columns'])}: at most {where} from its share"]
+    if contested := splits["contested"]["rows"]:
+        said = (f"{row['source']} row {row['row']} says {row['answer']}" for row in splits["contested"]["examples"][0])
+        prompts = f"{splits['contested']['prompts']:,} prompt{'s' * (splits['contested']['prompts'] > 1)}"
+        what = f"{contested:,} rows of {prompts} have more than one known answer"
+        yield "two answers", [f"{what}; none is believed, they are imitated alone. First: {' and '.join(said)}"]
     if splits["pinned"]["rows"]:
         yield (
             "pinned",

@@ -15,6 +15,7 @@ from whet.core.records import PURPOSES, Purpose, Record, prompt_in
 from whet.core.seeds import seed_for
 from whet.data.alike.clusters import Clusters
 from whet.data.alike.views.found import Edge
+from whet.data.splits.contested import find_contested
 from whet.data.splits.pins import Pins, earlier_purposes, find_pins, indices
 from whet.data.splits.place import REASONS, ClusterTable, Placement, place
 from whet.data.splits.places import RowPlace
@@ -96,8 +97,16 @@ def assign(
         pinned_R=np.full(len(records), -1, dtype=np.int8) if pinned is None else np.asarray(pinned, dtype=np.int8),
         earlier_R=indices([known.get(id_) for id_ in texts.id]),
     )
+    contested = find_contested(records, texts)
     serving = serving_of(
-        records, is_preference, texts, pins=pins, cluster_R=cluster_R, excluded=excluded or {}, seed=seed
+        records,
+        is_preference,
+        texts,
+        pins=pins,
+        cluster_R=cluster_R,
+        excluded=excluded or {},
+        contested=contested.by,
+        seed=seed,
     )
     kind_C = _kinds(records, cluster_R, pins, serving, len(first_C))
     rows = _Rows(cluster_R=cluster_R, first_C=first_C, kind_C=kind_C, pins=pins, serving=serving)
@@ -125,7 +134,7 @@ def assign(
         raise DataError(
             f"none of {len(places)} rows has a purpose ({why}); look at data.sizes and at what keeps rows out"
         )
-    report = _report(rows, placement, places) | time
+    report = _report(rows, placement, places) | time | {"contested": contested.as_json(records)}
     if settings.stratify:
         columns = {"columns": list(settings.stratify)}
         report["strata"] = columns | deviations(strata, table.usable_PC, kind_C, placement.purpose, placement.room)

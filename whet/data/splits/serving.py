@@ -38,9 +38,13 @@ def serving_of(
     pins: Pins,
     cluster_R: npt.NDArray[np.int64],
     excluded: Mapping[int, RowPlace],
+    contested: Mapping[int, int],
     seed: int,
 ) -> Serving:
-    """`excluded` rows serve nothing. A row that keeps its purpose may serve it if it is of the right kind at all."""
+    """`excluded` rows serve nothing, `contested` ones nothing by their answer, which another row contradicts.
+
+    A row that keeps its purpose may serve it if it is of the right kind at all.
+    """
     has_answers = any(prompt_in(record).answer is not None for record in records)
     has_preferences = any(is_preference)
     why_not = {**pins.why_not, **excluded}
@@ -51,32 +55,40 @@ def serving_of(
     for row, record in enumerate(records):
         if row in why_not:
             continue
+        is_ranked, is_contested = is_preference[row] or not has_preferences, row in contested
         purposes = _purposes_of(
-            record, has_answers=has_answers, is_ranked=is_preference[row] or not has_preferences, seed=seed
+            record, has_answers=has_answers, is_ranked=is_ranked, is_believed=not is_contested, seed=seed
         )
         if is_preference[row]:
             purposes = tuple(purpose for purpose in purposes if purpose in _RANKED)
-        if pins.kept_R[row]:
+        if pins.pinned_R[row] or (pins.kept_R[row] and not is_contested):
             kept = PURPOSES[pins.purpose_C[cluster_R[row]]]
             possible = _purposes_of(record, has_answers=False, is_ranked=True, seed=seed)
             purposes = (*purposes, kept) if kept in possible else purposes
         if not purposes:
             why_not[row] = RowPlace(purpose=None, category="no purpose can use it")
+            if is_contested:
+                detail = f"by {row_name(records[contested[row]])}"
+                why_not[row] = RowPlace(purpose=None, category="its known answer is contradicted", detail=detail)
         can[row, [PURPOSES.index(purpose) for purpose in purposes]] = True
     _once_per_prompt(records, can, texts, pins, why_not)
     return Serving(can=can, why_not=why_not)
 
 
-def _purposes_of(record: Record, *, has_answers: bool, is_ranked: bool, seed: int) -> tuple[Purpose, ...]:
+def _purposes_of(
+    record: Record, *, has_answers: bool, is_ranked: bool, seed: int, is_believed: bool = True
+) -> tuple[Purpose, ...]:
+    """`is_believed`: nothing contradicts the known answer."""
     if isinstance(record, Ranking | Comparison):
         return _RANKED
     prompt = prompt_in(record)
     purposes: tuple[Purpose, ...] = _PROMPTED if prompt.messages else ()
     if isinstance(record, Conversation):
         # Deriving is cheap, but reading a row's own ranking is cheaper.
-        can_rank = is_ranked and prompt.messages and (has_own_ranking(prompt) or ranking_of(record, seed=seed))
+        may_rank = is_ranked and bool(prompt.messages)
+        can_rank = may_rank and (has_own_ranking(prompt) or (is_believed and ranking_of(record, seed=seed) is not None))
         purposes = (*_DEMONSTRATED, *(_RANKED if can_rank else ()), *purposes)
-    if has_answers and prompt.answer is None:
+    if has_answers and (prompt.answer is None or not is_believed):
         return tuple(purpose for purpose in purposes if purpose not in _ANSWERED)
     return purposes
 
