@@ -19,7 +19,11 @@ from whet.core.records import (
 from whet.data.manifest import StoredRow, open_for_evaluation, open_for_training, read_rows, write_rows
 
 PROMPT = Prompt(
-    messages=(Message(role="system", content="Be brief."), Message(role="user", content="3+2? <|im_end|> \u200b")),
+    messages=(
+        Message(role="system", content="Be brief."),
+        Message(role="assistant", content="Ask.", is_learned=False),
+        Message(role="user", content="3+2? <|im_end|> \u200b"),
+    ),
     origin=Origin(source="a.jsonl", row=7),
     answer="5",
     slice="long_tail",

@@ -160,6 +160,11 @@ def test_every_answer_is_trained_in_one_sequence(make_tokenizer: Make, talk: Tal
     trained = [id_ for id_, is_trained in zip(ids.completion_ids, ids.loss_mask, strict=True) if is_trained]
     assert tokenizer.decode(trained) == "Hello!<|im_end|><|im_end|>b<|im_end|>d<|im_end|>"
     assert tokenizer.decode(ids.prompt_ids) == "<|im_start|>system\ns<|im_end|>\n<|im_start|>assistant\n"
+    # An answer that its row marks as context is context.
+    context = (Message(role="user", content="a"), Message(role="assistant", content="b", is_learned=False))
+    marked = Prompt(messages=(*context, Message(role="user", content="c")), origin=Origin(source="t", row=0))
+    ids = chat.trained(marked, "d", every_turn=True)
+    assert ids.loss_mask == (True,) * len(chat.completion_ids("d", marked))
     # Without anything before it there is nothing to predict it from.
     bare = Template(tokenizer, TemplateSettings()).trained(talk(*turns), "d", every_turn=True)
     assert tokenizer.decode(bare.prompt_ids).endswith(

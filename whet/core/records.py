@@ -50,10 +50,14 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One turn: `Message(role="user", content="Alice has 3 apples and buys 2 more. How many now?")`."""
+    """One turn: `Message(role="user", content="Alice has 3 apples and buys 2 more. How many now?")`.
+
+    `is_learned` is False for an answer that its row marks as mere context, wherever answers are trained.
+    """
 
     role: Role
     content: str
+    is_learned: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

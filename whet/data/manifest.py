@@ -156,7 +156,9 @@ def _cells(stored: StoredRow) -> dict[str, Any]:
         "id": stored.id,
         "cluster": stored.cluster,
         "kind": type(record).__name__.lower(),
-        "messages": [{"role": turn.role, "content": turn.content} for turn in prompt.messages],
+        "messages": [
+            {"role": turn.role, "content": turn.content, "is_learned": turn.is_learned} for turn in prompt.messages
+        ],
         "completion": record.completion if isinstance(record, Conversation) else None,
         "margin": record.margin if isinstance(record, Comparison) else None,
         "provenance": stored.provenance,
@@ -189,7 +191,8 @@ def write_rows(data_dir: Path, name: str, rows: Iterable[StoredRow]) -> Path:
     """`NAME.parquet`, whole or absent; the same rows give the same bytes."""
     import pyarrow as pa
 
-    text, turn = pa.string(), pa.struct([("role", pa.string()), ("content", pa.string())])
+    text = pa.string()
+    turn = pa.struct([("role", text), ("content", text), ("is_learned", pa.bool_())])
     fields = {
         "id": text,
         "cluster": text,
@@ -275,15 +278,24 @@ def _read_table(path: Path, understand: Callable[[Any], _Row], *, ids: Collectio
 
 def _stored(row: Mapping[str, Any]) -> StoredRow:
     """The row that `_cells` wrote; `ValueError` when something is of another type, as only altered files have it."""
-    texts = [row["cluster"], row["slice"], row["source"], *(part for turn in row["messages"] for part in turn.values())]
+    turns = row["messages"]
+    texts = [
+        row["cluster"],
+        row["slice"],
+        row["source"],
+        *(turn[part] for turn in turns for part in ("role", "content")),
+    ]
     texts += [*(row["completions"] or ()), *([row["completion"]] if row["kind"] == "conversation" else ())]
+    flags = [turn["is_learned"] for turn in turns]
     if not all(isinstance(text, str) for text in texts) or type(row["row"]) is not int:
         raise ValueError("a row without its texts or its place")
+    if not all(isinstance(flag, bool) for flag in flags):
+        raise ValueError("a turn that does not say whether it is learned")
     columns = json.loads(row["columns"])
     if not isinstance(columns, dict):
         raise ValueError("columns that are no object")
     prompt = Prompt(
-        messages=tuple(Message(role=turn["role"], content=turn["content"]) for turn in row["messages"]),
+        messages=tuple(Message(**turn) for turn in turns),
         origin=Origin(source=row["source"], row=row["row"]),
         answer=row["answer"],
         slice=row["slice"],

@@ -136,7 +136,7 @@ class Template:
     def _earlier(self, turns: Sequence[Message], whole: str) -> Iterator[tuple[str, bool]]:
         """The conversation up to each earlier turn of the assistant, and up to its end."""
         for place, turn in enumerate(turns[:-1]):
-            if turn.role != "assistant" or not place:
+            if turn.role != "assistant" or not turn.is_learned or not place:
                 continue
             before = self._format.prompt(turns[:place])
             answered = before + self._format.completion(turns[:place], turn.content)

@@ -224,6 +224,12 @@ def test_rankings_and_plain_text() -> None:
         ("messages", {"messages": "Hi"}, "messages", "not a list"),
         ("messages", {"messages": [{"role": "user", "content": "Hi"}]}, "messages", "no assistant turn"),
         ("messages", {"messages": [{"role": "wizard", "content": "Hi"}]}, "messages[0].role", "unknown role"),
+        (
+            "messages",
+            {"messages": [{"role": role, "content": "Hi"} for role in ("user", "assistant", "assistant")]},
+            "messages[2]",
+            "right behind another one",
+        ),
         ("messages", {"messages": [{"role": "user"}]}, "messages[0]", "needs"),
         ("messages", {"messages": [{"role": "user", "content": None}]}, "messages[0].content", "missing or null"),
         ("preferences", {"prompt": "?", "chosen": "5", "rejected": "5"}, "rejected", "same text"),

@@ -54,6 +54,7 @@ def test_an_answer_that_is_not_to_be_learned_is_context(key: str, value: Any) ->
     said = {"role": "assistant", "content": "Go away", key: value}
     record, skipped, _ = parts([ASKED, said, ASKED, {"role": "assistant", "content": "5", key: 1}])
     assert ([turn.content for turn in record.prompt.messages][1], record.completion) == ("Go away", "5")
+    assert [turn.is_learned for turn in record.prompt.messages] == [True, False, True]
     assert skipped == []
     with pytest.raises(BadRow, match="every answer has weight 0"):
         parts([ASKED, said])

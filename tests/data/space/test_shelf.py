@@ -14,7 +14,11 @@ from whet.data.space.shelf import Lazy, chained, chosen, renamed, resliced, shel
 
 
 def prompt(number: int, **fields: object) -> Prompt:
-    turns = (Message(role="system", content="Be brief."), Message(role="user", content=f"What is {number} + 1? \u00e9"))
+    turns = (
+        Message(role="system", content="Be brief."),
+        Message(role="assistant", content="Ask.", is_learned=number % 2 == 0),
+        Message(role="user", content=f"What is {number} + 1? \u00e9"),
+    )
     return Prompt(messages=turns, origin=Origin(source="a.jsonl", row=number), **fields)  # type: ignore[arg-type]
 
 

@@ -36,6 +36,8 @@ def _conversation(row: Row, field: str, origin: Origin, answer: str | None) -> S
     last = _last_learned(turns, field)
     if not any(turn.role == "user" for turn in turns[: max(last, 0)]):
         raise BadRow(field, "no assistant turn after a user's")
+    if turns[last - 1].role == "assistant":  # a prompt that ends with one is continued, as a turn that is not closed
+        raise BadRow(f"{field}[{last}]", "an answer right behind another one; join them to one turn")
     prompt = prompt_of(with_system(row, messages_of(turns[:last])), origin, answer)
     record = Conversation(prompt=prompt, completion=turns[last].answer)
     behind = len(turns) - last - 1

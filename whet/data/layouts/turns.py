@@ -73,7 +73,7 @@ def user_turn(text: str) -> tuple[Message, ...]:
 
 def messages_of(turns: Iterable[Turn]) -> tuple[Message, ...]:
     """The turns of a prompt; what was thought before its answers is left out, as chat templates leave it out."""
-    return tuple(Message(role=turn.role, content=turn.content) for turn in turns)
+    return tuple(Message(role=turn.role, content=turn.content, is_learned=turn.is_learned) for turn in turns)
 
 
 def with_system(row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -150,7 +150,7 @@ class _File:
 
 def _packed(record: Record) -> list[Any]:
     prompt = prompt_in(record)
-    turns = [(turn.role, turn.content) for turn in prompt.messages]
+    turns = [(turn.role, turn.content, turn.is_learned) for turn in prompt.messages]
     origin = prompt.origin
     asking = [turns, origin.source, origin.row, prompt.answer, prompt.slice, prompt.columns]
     match record:
@@ -167,7 +167,7 @@ def _packed(record: Record) -> list[Any]:
 def _unpacked(row: list[Any]) -> Record:
     turns, source, number, answer, slice_, columns, kind, *rest = row
     prompt = Prompt(
-        messages=tuple(Message(role=role, content=content) for role, content in turns),
+        messages=tuple(Message(role=role, content=content, is_learned=learned) for role, content, learned in turns),
         origin=Origin(source=source, row=number),
         answer=answer,
         slice=slice_,

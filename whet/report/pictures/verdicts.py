@@ -40,8 +40,8 @@ def verdicts(files: RunFiles) -> Figure | None:
     return Figure(
         title="What became of the answers",
         how_to_read="Wrong is a readable answer that is not right; unparsed has no answer in it; truncated was cut at "
-        "the length limit; unasked is too long for the model, or refused by its template. A format that improves is no "
-        "skill that does.",
+        "the length limit; unasked is too long for the model, or refused by its chat template. A format that improves "
+        "is not the same as a skill that does.",
         spec=spec,
         data=data,
     )
