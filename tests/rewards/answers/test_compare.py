@@ -44,6 +44,7 @@ def test_what_kind_of_answer_a_text_is(text: str, kind: type) -> None:
         (r"\dfrac{\sqrt3}{2}", r"\frac{\sqrt{3}}{2}", True), (r"\sqrt{3}/2", r"\frac{\sqrt{3}}{2}", None),
         ("(1, 2)", "(1,2)", True), ("(2, 1)", "(1,2)", None), ("5", "five", None), ("f(X)", "f(x)", None),
         ("12", "1 2", None), ("1,200", "1, 200", None), ("5", "5 apples", None), ("5 apples", "5 apples", True),
+        ("x = 5", "y = 5", None), ("x = 5", "5", True), ("x = 6", "x = 5", False),
         ("Paris", "(1, 2)", None), ("", "(1, 2)", None), ("p-q", "p - q", True), (r"\sin x", r"\sinx", None),
         # no known answer that could be read at all
         ("5", "", None), ("5", "5" * 201, None),

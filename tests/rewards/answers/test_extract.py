@@ -87,6 +87,7 @@ def test_boxes(completion: str, expected: str | None) -> None:
         ("so #### 1,200", "1,200"),
         ("#### 18 dollars\n\nQuestion: How many? 9", "18 dollars"),
         ("#### Paris", "Paris"),
+        ("#### 5 boxes", "5 boxes"),
         ("#### $18", "$18"),
         ("#### ", None),
         # headings

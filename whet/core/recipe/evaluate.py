@@ -13,7 +13,10 @@ class EvaluateSettings(Section):
     """Final evaluation: the same prompts for base, SFT and RL."""
 
     reward: Annotated[
-        str, Field(description="the verifier that decides what is correct: a name in REWARDS or file.py:function")
+        str,
+        Field(
+            description="the verifier that decides what is correct: a name in REWARDS or file.py:function, looked for in the recipe's folder, then in the current one"
+        ),
     ] = "answer"
     max_completion_length: Annotated[Count, Field(description="tokens a completion may have")] = 256
     samples: Annotated[

@@ -14,7 +14,11 @@ class RewardSettings(Section):
     """One reward and its weight in the sum."""
 
     name: Annotated[
-        str, Field(min_length=1, description="a name in the table REWARDS, `reward_model`, or file.py:function")
+        str,
+        Field(
+            min_length=1,
+            description="a name in the table REWARDS, `reward_model`, or file.py:function, looked for in the recipe's folder, then in the current one",
+        ),
     ]
     weight: Annotated[float, Field(description="factor in the sum")] = 1.0
     timeout_s: Annotated[

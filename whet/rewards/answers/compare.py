@@ -65,7 +65,7 @@ def same_answer(given: str, known: str) -> bool | None:
     r"""Equal as exact numbers or as words; None where the rule cannot tell.
 
     It cannot tell where the known answer is neither a number nor a few words and the given text is another, where both
-    have units and these differ, and where one is a percentage and the other its share of one.
+    have units, or names as in "x = 5", and these differ, and where one is a percentage and the other its share of one.
 
     >>> same_answer("1,000.0", "1000"), same_answer("New  york.", "New York"), same_answer("0.33", "1/3")
     (True, True, False)
@@ -85,8 +85,9 @@ def same_answer(given: str, known: str) -> bool | None:
 
 
 def _same_quantity(given: Quantity, known: Quantity) -> bool | None:
-    if given.unit and known.unit and given.unit != known.unit:
-        return None
+    for one, other in ((given.unit, known.unit), (given.of, known.of)):
+        if one and other and one != other:
+            return None
     if given.value == known.value:
         return True
     percent, share = (given, known) if given.unit == "%" else (known, given)

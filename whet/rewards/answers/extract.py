@@ -67,7 +67,8 @@ def _without_thinking(completion: str) -> str:
 # ---- marks, each in one pass over the text
 
 _ANSWER_TAG = re.compile(r"</?answer>")
-_BRACES = re.compile(r"\\f?box(?:ed)?\s*\{|\\.|[{}]", re.DOTALL)
+_BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
+_BRACES = re.compile(rf"{_BOX.pattern}|\\.|[{{}}]", re.DOTALL)
 _GSM8K = re.compile(r"####[ \t]*([^\n]+)")
 
 
@@ -86,14 +87,14 @@ def _tags(text: str) -> list[_Mark]:
 def _unmarked(mark: _Mark) -> _Mark:
     """A box or another mark inside the tag is the answer of the tag."""
     inner = mark.answer or ""
-    marks = _marks(inner) if "####" in inner or "box" in inner else []
+    marks = _marks(inner) if "####" in inner or _BOX.search(inner) else []
     return _Mark(start=mark.start, end=mark.end, answer=_answer(inner, marks) if marks else inner)
 
 
 def _marks(text: str) -> list[_Mark]:
     """The boxes and the last marks of GSM8K, in their order."""
     boxes = _boxes(text)
-    lines = [line for line in _GSM8K.finditer(text) if "box" not in line[1]]
+    lines = [line for line in _GSM8K.finditer(text) if not _BOX.search(line[1])]
     marks: list[_Mark] = []
     for line in reversed(lines):
         # A heading such as "#### Step 1" is no answer; words are one only where nothing follows and there is no box.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from whet.rewards.answers.spelling import FONTS, unwrapped
-from whet.rewards.answers.words import NOT_UNITS, UNITS
+from whet.rewards.answers.words import LETTERS, NOT_UNITS, UNITS
 
 __all__ = ["LONGEST", "Quantity", "as_number", "quantity_in"]
 
@@ -19,10 +19,11 @@ LONGEST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """`Quantity(value=Fraction(5), unit="cm")`; `unit` is None where nothing is said."""
+    """`Quantity(value=Fraction(5), unit="cm", of="x")` of "x = 5 cm"; None where nothing is said."""
 
     value: Fraction
-    unit: str | None
+    unit: str | None = None
+    of: str | None = None
 
 
 def as_number(text: str) -> Fraction | None:
@@ -44,29 +45,27 @@ def quantity_in(text: str) -> Quantity | None:
     operation, a word such as "million", or more than 200 characters make it unreadable.
 
     >>> quantity_in(r"1\frac{4}{5}"), quantity_in(r"\frac{1}{2}3"), quantity_in(r"5\text{ cm}")
-    (Quantity(value=Fraction(9, 5), unit=None), None, Quantity(value=Fraction(5, 1), unit='cm'))
+    (Quantity(value=Fraction(9, 5), unit=None, of=None), None, Quantity(value=Fraction(5, 1), unit='cm', of=None))
     """
     if len(text) > LONGEST:
         return None
-    text = _ASSIGNED.sub("", unwrapped(_plain(text)))
-    head = _HEAD.match(unwrapped(text))
-    if head is None:
-        return None
+    text = unwrapped(_plain(text))
+    assigned = _ASSIGNED.match(text)
+    head = _HEAD.match(unwrapped(text[assigned.end() :] if assigned else text))
+    assert head is not None
     rest = head.string[head.end() :]
-    for pattern, value_of in _FORMS:
-        if number := pattern.match(rest):
-            value = value_of(*number.groups())
-            return _with_unit(value, head, rest[number.end() :])
-    return None
-
-
-def _with_unit(value: Fraction | None, head: re.Match[str], behind: str) -> Quantity | None:
+    number, value_of = next(
+        ((found, value_of) for form, value_of in _FORMS if (found := form.match(rest))), (None, None)
+    )
+    if number is None or value_of is None:
+        return None
+    value, unit = value_of(*number.groups()), _unit(rest[number.end() :])
     before, sign, after = head.groups()
     currency = before or after
-    unit = _unit(behind)
     if value is None or unit is None or (before and after) or (currency and unit not in ("", currency)):
         return None
-    return Quantity(value=-value if sign == "-" else value, unit=currency or unit or None)
+    value = -value if sign == "-" else value
+    return Quantity(value=value, unit=currency or unit or None, of=assigned[1] if assigned else None)
 
 
 # ---- spelling
@@ -75,7 +74,7 @@ _THIN = "\u2009\u202f\u00a0"
 _GROUPED = re.compile(rf"(?<=[0-9])(?:\{{,\}}|,?\\[,!] ?|[{_THIN}])(?=[0-9]{{3}})|(?<=[0-9]),\\! ?(?=[0-9]{{3}})")
 _SPACE = re.compile(rf"\\[,;: ]|~|[{_THIN}\s]+")
 _MATH = re.compile(r"(?<!\\)\$([^$]+)(?<!\\)\$")
-_ASSIGNED = re.compile(r"^[A-Za-z] ?= ?")
+_ASSIGNED = re.compile(r"([A-Za-z]) ?= ?")
 
 
 def _plain(text: str) -> str:
@@ -162,7 +161,7 @@ def _named(text: str, *, any_words: bool) -> str | None:
             unit += "/"
         elif name in _POWERS:
             power = _POWERS[name]
-        elif word in NOT_UNITS or name in NOT_UNITS or not (any_words or name in UNITS):
+        elif name in NOT_UNITS or (len(word) == 1 and word not in LETTERS) or not (any_words or name in UNITS):
             return None
         else:
             unit += f" {UNITS.get(name, name.removesuffix('s'))}{exponent or _POWERS.get(raised or '', power)}"

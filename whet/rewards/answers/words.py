@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-__all__ = ["NOT_UNITS", "NUMBER_WORDS", "UNITS"]
+__all__ = ["LETTERS", "NOT_UNITS", "NUMBER_WORDS", "UNITS"]
 
 # Each line: the unit as it is compared, then how else it is written. Words that also mean a share, a body or a move
 # ("quarter", "foot" of a poem, "second") are units here because a number stands before them.
@@ -61,5 +61,7 @@ to through until between from above below under less fewer greater larger smalle
 about approximately approx around roughly nearly almost
 or and nor not no never isn wrong incorrect false either maybe perhaps possibly probably alternatively unless if but
 """
-# With one of these behind it, or single letters that count or stand for a number, a number is not what it was.
-NOT_UNITS = NUMBER_WORDS | frozenset(_CHANGED.split()) | frozenset("k K M B b T n N x X y Y z Z e i".split())
+# With one of these behind it a number is not what it was.
+NOT_UNITS = NUMBER_WORDS | frozenset(_CHANGED.split())
+# The single letters that are units; any other stands for a number: k, M, e, i, x.
+LETTERS = frozenset("m g s h l L A V W J C F Ω".split())
