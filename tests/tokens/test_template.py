@@ -38,6 +38,18 @@ def test_plain(tiny: PreTrainedTokenizerBase, make_prompt: Callable[..., Prompt]
     assert [template.token_text(i) for i in completion][:6] == ["<think>", "1", "+", "2", "=", "3"]
 
 
+def test_a_system_turn_stands_before_every_prompt_that_has_none_and_never_twice(
+    tiny: PreTrainedTokenizerBase, make_tokenizer: Make, talk: Talk
+) -> None:
+    chat = make_tokenizer(template=CHATML, eos="<|im_end|>")
+    own, bare = talk(("system", "Add."), ("user", "3+4=")), talk(("user", "3+4="))
+    for tokenizer in (tiny, chat):
+        plain, with_system = (Template(tokenizer, TemplateSettings(system=text)) for text in (None, "Be brief."))
+        assert with_system.prompt_ids(own) == plain.prompt_ids(own)
+        assert with_system.prompt_ids(bare) == plain.prompt_ids(talk(("system", "Be brief."), ("user", "3+4=")))
+        assert with_system.prompt_ids(bare) != plain.prompt_ids(bare)
+
+
 def test_a_plain_prompt_begins_as_the_tokenizer_begins_a_text(make_tokenizer: Make, talk: Talk, tmp_path: Path) -> None:
     hi = talk(("user", "Hi"))
     without = make_tokenizer(eos="<|im_end|>")
