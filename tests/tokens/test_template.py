@@ -208,6 +208,17 @@ def test_a_text_without_turns_is_trained_as_it_is(make_tokenizer: Make, tiny: Pr
         Template(tokenizer, TemplateSettings()).prompt_ids(text)
 
 
+def test_what_a_model_wrote_is_taken_as_it_is(make_tokenizer: Make, talk: Talk) -> None:
+    block = "{% if m.role == 'assistant' %}<think></think>{% endif %}{{ m.content }}"
+    tokenizer = make_tokenizer(CHATML.replace("{{ m.content }}", block))
+    chat, hi = Template(tokenizer, TemplateSettings()), talk(("user", "hi"))
+    assert tokenizer.decode(chat.completion_ids("yes", hi)) == "<think></think>yes<|im_end|>"
+    assert tokenizer.decode(chat.written_ids("yes", hi, is_ended=True)) == "yes<|im_end|>"
+    cut = chat.written_ids("ye<|im_end|>", hi, is_ended=False)
+    assert tokenizer.decode(cut) == "ye<|im_end|>"
+    assert not chat.stop_ids & set(cut)
+
+
 def test_with_the_prompt_trained() -> None:
     ids = TrainedIds(prompt_ids=(1, 2), completion_ids=(3, 4), loss_mask=(False, True))
     whole = ids.with_prompt_trained()

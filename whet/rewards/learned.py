@@ -99,9 +99,10 @@ class LearnedReward:
         """A rollout's own tokens; as a text, with an end only where it has one, where the tokens are others."""
         if self.has_their_tokens:
             return rollout.completion_ids
-        ids = self._encoded(rollout.prompt, rollout.text)
-        is_ended = isinstance(ids, str) or not rollout.is_truncated
-        return ids if is_ended else ids[: -len(self.template.completion_ids("", rollout.prompt))]
+        try:
+            return self.template.written_ids(rollout.text, rollout.prompt, is_ended=not rollout.is_truncated)
+        except TemplateRefusalError as error:
+            return str(error)
 
     def _fitting(self, prompt_ids: Ids | str, ids: Ids | str) -> Ids | str:
         """Up to the token that the model is read at, where there is one and the model has room for all before it."""

@@ -101,6 +101,12 @@ class Template:
         turns = self._turns(prompt)
         return self._encoder.ids_behind(self._format.prompt(turns), self._format.completion(turns, text))
 
+    def written_ids(self, text: str, prompt: Prompt, *, is_ended: bool) -> tuple[int, ...]:
+        """What a model wrote behind the prompt, as it is; with the end token where it came to one."""
+        before = self._format.prompt(self._turns(prompt))
+        end = self._format.end if is_ended else ""
+        return self._encoder.ids_behind(before, self._encoder.letters_of(text) + end)
+
     def trained(self, prompt: Prompt, completion: str, *, every_turn: bool = False) -> TrainedIds:
         """What an imitation is trained on: the completion, with `every_turn` also the assistant's turns before it.
 
