@@ -43,6 +43,7 @@ class ChatFormat:
         self._tags = tags
         self._takes_thinking_apart = _READS_THINKING.search(template.source) is not None
         self._newest: tuple[tuple[Message, ...], str] | None = None
+        self.own_words = 0  # answers that the template would have written otherwise
 
     def prompt(self, messages: Sequence[Message]) -> str:
         """All turns and what the template writes before an answer; the assistant's own last turn is left open."""
@@ -65,7 +66,9 @@ class ChatFormat:
             written = self._written([*turns, self._answer(parts)], before_answer=False)
             if (found := self._behind(before, written, parts)) is not None and self._thinks_once(found, text):
                 return found + self.end
-        return self._own_words(before, text) + self.end
+        own = self._own_words(before, text) + self.end
+        self.own_words += 1
+        return own
 
     def _behind(self, before: str, written: str, parts: _Parts) -> str | None:
         """The answer in what a template wrote; None when it does not stand whole behind the prompt."""

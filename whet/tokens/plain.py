@@ -14,6 +14,7 @@ class PlainFormat:
     def __init__(self, encoder: Encoder, *, end: str) -> None:
         self._encoder = encoder
         self.end = encoder.mark(end)
+        self.own_words = 0
 
     def prompt(self, messages: Sequence[Message]) -> str:
         text = "\n".join(turn.content for turn in messages)

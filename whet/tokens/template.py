@@ -81,6 +81,12 @@ class Template:
         encoder = Encoder(self.tokenizer, controls.special)
         return encoder, PlainFormat(encoder, end=controls.default_end)
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What there is to say of the completions so far: how many the chat template would have written otherwise."""
+        count = self._format.own_words
+        return (f"{count} answers in their own words, which the chat template would change",) if count else ()
+
     def prompt_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """Everything before the completion, ready for generation; never empty."""
         if not prompt.messages:

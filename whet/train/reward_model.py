@@ -142,7 +142,7 @@ def train_reward_model(
     records = open_for_training(data_dir, "rm_train")
     train, dropped = preference_examples(records, words, max_length=settings.max_length, context=loaded.context)
     counts = write_dropped(out, dropped)
-    progress.say(*dropped_line("reward_model", counts))
+    progress.say(*dropped_line("reward_model", counts), *(f"reward_model: {line}" for line in words.told))
     require_examples("reward_model", len(train), counts, limit=settings.max_dropped_share)
     judge = reward_model_from(loaded, seed=seed_for(seed, "reward_head"), ends=words.ends)
     decoder = Decoder(judge)

@@ -99,7 +99,7 @@ def train_sft(
     train, dropped = groups(open_for_training(data_dir, "ft_train"))
     validation, dropped_validation = groups(open_for_training(data_dir, "ft_validation"))
     counts = write_dropped(out, [*dropped, *dropped_validation])
-    progress.say(*dropped_line("sft", counts))
+    progress.say(*dropped_line("sft", counts), *(f"sft: {line}" for line in words.told))
     require_examples("sft", len(train), count_reasons(dropped), limit=settings.max_dropped_share)
     require_examples("sft", len(train) + len(validation), counts, limit=settings.max_dropped_share)
     write_example(out, train[0], words)
