@@ -86,7 +86,7 @@ def test_known_answers_of_which_none_can_be_read(make_prompt: MakePrompt, fill: 
 def test_a_verifier_that_judged_nothing_is_at_fault() -> None:
     failed = {"verdict": "unscorable", "reason": "ValueError: no"}
     with pytest.raises(DataError) as caught:
-        require_judged([failed, failed], "mine.py:f")
+        require_judged([failed, {**failed, "reason": "another"}], "mine.py:f")
     assert str(caught.value) == (
         "evaluation: the reward 'mine.py:f' could judge none of the 2 answers so far; the first: ValueError: no"
     )

@@ -61,6 +61,7 @@ def test_files_of_the_same_name_are_different_modules(tmp_path: Path) -> None:
             "reward 'reward_model' is the model that a run trains; only that run's rl.rewards can name it",
         ),
         ("nowhere.py:f", "reward 'nowhere.py:f': no such file nowhere.py"),
+        ("/nowhere/mine.py:f", "reward '/nowhere/mine.py:f': no such file /nowhere/mine.py"),
         ("{mine}", "reward '{mine}': name the function too, as {mine}:FUNCTION"),
         ("{mine}:per_rwo", "reward '{mine}:per_rwo': {mine} has no function 'per_rwo'; did you mean 'per_row'?"),
         # what it imported from elsewhere and what is no function is no suggestion

@@ -55,6 +55,7 @@ def test_rewards_that_are_there(folder: Path) -> None:
         ("mine.py:number", "reward 'mine.py:number': 'number' in mine.py is 3; a function was expected"),
         ("mine.py:Judge", "reward 'mine.py:Judge': 'Judge' in mine.py is a class; a function was expected"),
         ("mine.py:bad", "reward 'mine.py:bad': takes (text), so it sees no completion"),
+        ("/nowhere/mine.py:short", "reward '/nowhere/mine.py:short': no such file /nowhere/mine.py"),
         (
             "mien.py:short",
             "reward 'mien.py:short': no such file mien.py, neither in the recipe's folder ({folder}) "
@@ -66,6 +67,7 @@ def test_each_problem_is_one_line_with_its_setting(folder: Path, name: str, expe
     expected = expected.replace("{folder}", str(folder))
     (line,) = reward_problems(recipe("answer", name), folder=folder)
     assert line.startswith(f"rl.rewards.1.name: {expected}")
+    assert ("neither" in line) == name.startswith("mien")
     (line,) = reward_problems(recipe("answer", evaluate=name), folder=folder)
     assert line.startswith(f"evaluate.reward: {expected}")
 

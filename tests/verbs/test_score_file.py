@@ -161,3 +161,4 @@ def test_many_rows_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     summary, lines = scored(tmp_path, "\n".join(map(json.dumps, rows)), "answer")
     assert [line["score"] for line in lines] == [float(n % 4 == n % 3) for n in range(11)] + [None]
     assert summary.rows == 12
+    assert all(0 <= line["seconds"] < 60 for line in lines)

@@ -11,7 +11,7 @@ from typing import Any
 
 from whet.core.recipe import RewardSettings
 from whet.rewards.event_loop import run_async
-from whet.rewards.signature import GIVEN, Parameters, is_per_completion, parameters_of
+from whet.rewards.signature import GIVEN, Parameters, is_per_completion, parameters_of, required
 from whet.rewards.time_limit import OutOfTime, time_limit
 from whet.rewards.unscorable import Unscorable
 
@@ -134,13 +134,7 @@ def _accepted(parameters: Parameters, given: Mapping[str, Any]) -> Mapping[str, 
 
 def _missing(parameters: Parameters, given: Mapping[str, Any]) -> str | None:
     """Why the function cannot be called: it asks for a column that is not there."""
-    missing = [
-        name
-        for name, parameter in parameters.items()
-        if parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        and name not in given
-    ]
+    missing = [name for name in required(parameters) if name not in given]
     return f"needs the column {', '.join(map(repr, missing))}, which is not there" if missing else None
 
 

@@ -10,7 +10,15 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["GIVEN", "Parameters", "columns_needed", "is_per_completion", "parameters_of", "signature_problem"]
+__all__ = [
+    "GIVEN",
+    "Parameters",
+    "columns_needed",
+    "is_per_completion",
+    "parameters_of",
+    "required",
+    "signature_problem",
+]
 
 Parameters = Mapping[str, inspect.Parameter]
 
@@ -36,7 +44,7 @@ def is_per_completion(parameters: Parameters) -> bool:
 
 def columns_needed(parameters: Parameters) -> list[str]:
     """Parameters without a default that only a column of the data can fill, in order."""
-    return [name for name in _required(parameters) if name not in GIVEN]
+    return [name for name in required(parameters) if name not in GIVEN]
 
 
 def signature_problem(parameters: Parameters) -> str | None:
@@ -51,7 +59,7 @@ def signature_problem(parameters: Parameters) -> str | None:
     if not takes_any and not parameters.keys() & (_ALL | {"completion"}):
         return f"{shown}, so it sees no completion; {_WANTED}"
     given = _ONE if is_per_completion(parameters) else _ALL
-    if never := [name for name in _required(parameters) if name in GIVEN - given]:
+    if never := [name for name in required(parameters) if name in GIVEN - given]:
         named = " and ".join(map(repr, never))
         return f"{shown}, but {named} would never be given to it; {_WANTED}"
     by_place = [name for name, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_ONLY]
@@ -60,7 +68,8 @@ def signature_problem(parameters: Parameters) -> str | None:
     return None
 
 
-def _required(parameters: Parameters) -> list[str]:
+def required(parameters: Parameters) -> list[str]:
+    """Parameters without a default, in order."""
     return [
         name
         for name, parameter in parameters.items()
