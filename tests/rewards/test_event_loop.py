@@ -96,13 +96,14 @@ def test_a_coroutine_that_blocks_the_loop_costs_itself_and_what_never_ran() -> N
 
     async def sleeps(completions: Sequence[str]) -> list[float]:
         time.sleep(60)
+        ended.append(True)
         return [1.0] * 3
 
+    ended: list[bool] = []
     late = "took more than 0.05 s (timeout_s)"
-    began = time.monotonic()
     assert call(blocks, timeout_s=0.05) == [1.0, late, late]
     assert call(sleeps, timeout_s=0.05) == [late] * 3
-    assert time.monotonic() - began < 20  # each for a minute and more where nothing stops it
+    assert ended == []
 
 
 def test_a_coroutine_that_does_not_let_go_is_left_behind() -> None:
