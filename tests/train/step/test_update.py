@@ -34,7 +34,7 @@ def test_four_micro_batches_equal_one() -> None:
     # pieces of unequal size: a mean of their means would differ
     whole, whole_stats = trained([x], denominator=16)
     pieces, pieces_stats = trained([x[:1], x[1:2], x[2:7], x[7:]], denominator=16)
-    assert_close(pieces.weight, whole.weight, atol=1e-6, rtol=0)
+    assert_close(pieces.weight, whole.weight, atol=1e-5, rtol=1e-5)
     assert pieces_stats.loss == pytest.approx(whole_stats.loss)
     assert pieces_stats.grad_norm == pytest.approx(whole_stats.grad_norm)
 
@@ -53,7 +53,7 @@ def test_a_step_by_hand() -> None:
         max_grad_norm=1.0,
     )
     assert (stats.loss, stats.grad_norm, stats.is_applied) == (0.5, 0.5, True)
-    assert float(model.weight.detach()) == pytest.approx(0.9, abs=1e-6)
+    assert float(model.weight.detach()) == pytest.approx(0.9, rel=1e-5)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
