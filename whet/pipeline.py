@@ -20,10 +20,11 @@ from whet.core.runfolder import RunFolder
 from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.core.stage_record import StageRecord, refuse_changes
+from whet.core.told import told_lines
 from whet.data.manifest import manifest_hash, open_for_training
 from whet.data.prepare import prepare
 from whet.data.proof.shortfall import shortfalls
-from whet.data.proof.summary import example_line, told_lines
+from whet.data.proof.summary import example_line
 from whet.data.sources.source_files import hub_sources
 from whet.evaluation.asked import tasks_to_ask
 from whet.evaluation.run import evaluate_stages

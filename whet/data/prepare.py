@@ -10,7 +10,7 @@ from typing import Any, overload
 from whet.core.errors import DataError
 from whet.core.files import file_sha256, write_json_lines
 from whet.core.recipe import DataSettings
-from whet.core.recipe.data import path_of, sources_in
+from whet.core.recipe.data import SourceSettings, path_of, sources_in
 from whet.core.records import (
     EVALUATION_PURPOSES,
     PURPOSES,
@@ -376,8 +376,14 @@ def _portable(settings: DataSettings, sources: Sources) -> dict[str, Any]:
         "preferences": [source.name for source in sources.preferences] or None,
         "pinned": pinned,
         "earlier": settings.earlier and Path(settings.earlier).name,
-        "benchmarks": [Path(path_of(source)).name for source in settings.benchmarks],
+        "benchmarks": [_portable_source(source) for source in settings.benchmarks],
     }
+
+
+def _portable_source(source: str | SourceSettings) -> str | dict[str, Any]:
+    """A source without the folders that it lies in, with the way in which it is read."""
+    name = Path(path_of(source)).name
+    return name if isinstance(source, str) else source.model_dump(mode="json", exclude_none=True) | {"path": name}
 
 
 def _source_entry(source: Source) -> dict[str, Any]:

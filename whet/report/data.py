@@ -9,6 +9,7 @@ from whet.core.difference import Piece, differences, shortened
 from whet.core.errors import DataError
 from whet.core.files import read_json_lines
 from whet.core.records import Message, Origin, Prompt
+from whet.core.told import told_lines
 
 __all__ = ["DataSection", "PairCard", "read_data_section"]
 
@@ -75,6 +76,10 @@ class DataSection:
         """The source's first row as it was understood, the known answer last."""
         texts = [(name, text) for name, text in source["example"].items() if text]
         return sorted(texts, key=lambda pair: pair[0] == "answer")
+
+    def told(self, source: Entry) -> list[str]:
+        """What was not read of the source, and what changes nothing here though elsewhere it would."""
+        return list(told_lines(source))
 
 
 def read_data_section(data_dir: Path, manifest: Entry) -> DataSection:

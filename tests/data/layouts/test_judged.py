@@ -155,6 +155,13 @@ def test_what_is_not_certain_is_refused(name: str, change: dict[str, Any], field
     assert reason in caught.value.reason
 
 
+def test_three_judges_of_three_opinions_are_no_majority() -> None:
+    row = FORMS["judged pairs (PandaLM)"][0]
+    for votes in ((1, 2, 0), (2, 0, 1), (0, 1, 2)):
+        part = read(row | {f"annotator{number}": vote for number, vote in enumerate(votes, 1)})[1]
+        assert isinstance(part, Skipped)
+
+
 def test_a_turn_says_which_answer_was_judged() -> None:
     """MT-Bench has both turns in each conversation, and votes on the first alone or on the second."""
     row = FORMS["judged conversations (Chatbot Arena)"][0] | {

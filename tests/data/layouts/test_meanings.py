@@ -52,6 +52,9 @@ def test_a_column_has_its_effect_beside_every_layout(base: str, name: str, meani
         assert (prompt_in(record).columns[name], told) == (meaning.example, [])
     elif name in BASES[base]:
         assert base == "preferences"
+    elif meaning.of_imitated and base == "preferences":
+        record, told = read(row)
+        assert told == [f"{name}: false, beside completions that are compared, of which it says nothing"]
     elif meaning.effect == "refused":
         with pytest.raises(BadRow) as caught:
             read(row)
@@ -187,6 +190,17 @@ def test_a_context_that_a_layout_reads_itself_is_no_matter() -> None:
     assert (record.chosen, told) == ("5", [])
     alpaca, told = read({"instruction": "Add", "input": "3 and 2", "output": "5", "history": [["Hi", "Yo"]]})
     assert (len(prompt_in(alpaca).messages), told) == (3, [])
+
+
+def test_of_a_benchmark_only_the_questions_matter() -> None:
+    for row in ({"prompt": "3+2?", "canonical_solution": "5"}, BASES["question and answer"] | {"choices": ["5", "6"]}):
+        layout = recognise(row)
+        assert layout is not None
+        record, told = read_row(layout, row, ORIGIN, think=True, strict=False)
+        assert not isinstance(record, Told | Skipped)
+        assert prompt_in(record).text == "3+2?"
+        assert isinstance(told, Told)
+        assert told.what.startswith(f"{list(row)[-1]}: ")
 
 
 def test_the_tables_in_the_docs_are_these() -> None:

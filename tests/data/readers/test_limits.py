@@ -101,10 +101,13 @@ def test_a_list_through_a_small_window_is_the_same_list(tmp_path: Path, limit: i
 def test_a_long_item_of_every_kind_is_skipped(tmp_path: Path) -> None:
     items = ['"' + 'a\\"b[' * 50 + '"', "[" * 60 + "]" * 60, "1" * 90, '{"a": "' + "}" * 90 + '"}', "[[[1]], [2]]", "7"]
     path = tmp_path / "rows.json"
-    path.write_text("[" + ", ".join(items) + "]")
-    rows = list(file_rows(path, Reading(max_row_bytes=40)))
-    assert [isinstance(row, Broken) for row in rows] == [True, True, True, True, False, False]
-    assert rows[4:] == [[[[1]], [2]], 7]
+    for most in range(40, 60):  # so that the window's edge falls on every sign
+        path.write_text("[" + ", ".join(items) + "]")
+        rows = list(file_rows(path, Reading(max_row_bytes=most)))
+        assert [isinstance(row, Broken) for row in rows] == [True, True, True, True, False, False]
+        assert rows[4:] == [[[[1]], [2]], 7]
+        path.write_text("[7," + items[1] + "]")  # the list's own bracket behind the item's
+        assert [isinstance(row, Broken) for row in file_rows(path, Reading(max_row_bytes=most))] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,8 @@ def test_a_long_item_of_every_kind_is_skipped(tmp_path: Path) -> None:
         ("[" + "[" * 300, "the file is cut off before its list ends"),
         ('[1, {"a" 1}, "' + "x" * 50 + '"]', r"not valid JSON \(Expecting ':' delimiter\) in line 1, row 1"),
         ("[1,\n2\n3]", r"a comma was expected\) in line 3, row 2"),
+        ("[" + "7,\n" * 99 + "8 9]", r"a comma was expected\) in line 100, row 100"),
+        ("[" + "7,\n" * 99 + '{"a" 1}, 5' + " " * 99 + "]", r"delimiter\) in line 100, row 99"),
         ("[1]\n\n 2", "something follows the list"),
     ],
 )
@@ -173,6 +178,15 @@ def test_a_value_that_very_many_rows_point_to_is_not_made_for_each(tmp_path: Pat
     pq.write_table(pa.table({"a": nested}), path)
     assert all(isinstance(row, Broken) for row in file_rows(path, Reading(max_row_bytes=1 << 19)))
     assert [len(row["a"]["text"]) for row in file_rows(path, Reading(max_row_bytes=1 << 21))] == [1 << 20] * 9
+
+
+def test_texts_that_stand_in_many_rows_are_read_as_ever(tmp_path: Path) -> None:
+    """Together they are larger than a row may be, each is not."""
+    texts = [f"{number} " + "x" * 500 for number in range(50)]
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"prompt": [texts[row % 50] for row in range(5000)]}), path)
+    rows = list(file_rows(path, SMALL))
+    assert rows == [{"prompt": texts[row % 50]} for row in range(5000)]
 
 
 def test_a_long_row_is_refused_with_a_count_and_the_setting_lifts_it(tmp_path: Path) -> None:

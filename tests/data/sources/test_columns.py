@@ -185,6 +185,10 @@ def test_each_source_has_its_own_mapping(tmp_path: Path) -> None:
     assert [source.columns for source in sources] == [first.columns, columns, {}]
     with pytest.raises(DataError, match=r"a.jsonl has no column 'Bdy' in '{Bdy} {Question}', which is to be 'prompt'"):
         read_sources(first.model_copy(update={"columns": {"prompt": "{Bdy} {Question}"}}), settings, seed=0)
+    # Columns that are a source's own must be there, though it could be understood without.
+    with pytest.raises(DataError, match=r"c.jsonl has no column 'kind', which is to be 'slice'"):
+        read_sources(SourceSettings(path=str(plain), columns={"slice": "kind"}), settings, seed=0)
+    assert read_sources(str(plain), settings.model_copy(update={"columns": {"slice": "kind"}}), seed=0)
 
 
 def test_what_is_ignored_is_neither_read_nor_refused_and_stays_beside(tmp_path: Path) -> None:

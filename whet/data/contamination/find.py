@@ -119,7 +119,9 @@ def read_benchmarks(names: Sequence[str | SourceSettings], settings: DataSetting
 
 
 def _questions(names: Sequence[str | SourceSettings], settings: DataSettings) -> tuple[list[Record], list[Rejected]]:
-    sources = [source for name in names for source in read_sources(name, settings, seed=0, is_held_out=True)]
+    sources = [
+        source for name in names for source in read_sources(name, settings, seed=0, is_held_out=True, is_strict=False)
+    ]
     for source in sources:
         if not source.records and source.rejected:
             first = source.rejected[0]

@@ -55,8 +55,20 @@ LAYOUTS: tuple[Layout, ...] = (
         reads=_ASKED,
         keeps=("completions", "ranks"),
     ),
-    Layout(name="rankings", columns=("prompt", "completions", "ranks"), read=ranking, reads=("completion", *_ASKED)),
-    Layout(name="rankings by scores", columns=("prompt", "completions", "scores"), read=scored, reads=_ASKED),
+    Layout(
+        name="rankings",
+        columns=("prompt", "completions", "ranks"),
+        read=ranking,
+        imitates=False,
+        reads=("completion", *_ASKED),
+    ),
+    Layout(
+        name="rankings by scores",
+        columns=("prompt", "completions", "scores"),
+        read=scored,
+        imitates=False,
+        reads=_ASKED,
+    ),
     Layout(name="steps with labels", columns=("prompt", "completions", "labels"), read=steps_with_labels),
     *(
         Layout(
@@ -65,20 +77,23 @@ LAYOUTS: tuple[Layout, ...] = (
             read=partial(graded, asks=asks, column=column),
             reads=_ALPACA,
             fits=holds_grades(column),
+            imitates=False,
         )
         for asks, column in _GRADED
     ),
-    Layout(name="pairs of a prompt", columns=("prompt", "pairs"), read=preference_pairs, reads=_ASKED),
+    Layout(name="pairs of a prompt", columns=("prompt", "pairs"), read=preference_pairs, imitates=False, reads=_ASKED),
     Layout(
         name="OpenAI preferences",
         columns=("input", "preferred_output", "non_preferred_output"),
         read=openai_preference,
+        imitates=False,
         reads=_ASKED,
     ),
     Layout(
         name="preferences",
         columns=("chosen", "rejected"),
         read=preference,
+        imitates=False,
         reads=(*PROMPT_COLUMNS, "output", "history", "margin", *_SCORES, *_ASKED),
     ),
     *JUDGED_LAYOUTS,
@@ -87,6 +102,7 @@ LAYOUTS: tuple[Layout, ...] = (
             name="messages with a rejected answer",
             columns=("messages", rejected),
             read=messages_with_rejected,
+            imitates=False,
             reads=("margin", *_ASKED),
         )
         for rejected in ("rejected_response", "rejected_messages")

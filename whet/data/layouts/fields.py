@@ -17,6 +17,7 @@ __all__ = [
     "answer_in",
     "answer_of",
     "as_text",
+    "differ_visibly",
     "finite",
     "optional_text",
     "prompt_of",
@@ -75,6 +76,21 @@ def as_text(value: object, field: str, *, may_be_empty: bool = False) -> str:
 
 def _is_invisible(character: str) -> bool:
     return unicodedata.category(character) in _INVISIBLE
+
+
+def differ_visibly(first: str, second: str) -> bool:
+    """Whether two texts differ in more than blanks and other characters that show nothing."""
+    start, end = 0, min(len(first), len(second))  # the first place where they differ, by halving
+    while start < end:
+        middle = (start + end + 1) // 2
+        if first[start:middle] == second[start:middle]:
+            start = middle
+        else:
+            end = middle - 1
+    here = first[start : start + 1], second[start : start + 1]
+    if all(here) and not any(map(_is_invisible, here)):
+        return True
+    return visible(first[start:]) != visible(second[start:])
 
 
 def visible(text: str) -> str:

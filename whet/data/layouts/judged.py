@@ -275,6 +275,7 @@ JUDGED_LAYOUTS: tuple[Layout, ...] = tuple(
         name=form.name,
         columns=tuple(dict.fromkeys((form.asks, form.first, form.second, *form.verdict))),
         read=partial(_read, form=form),
+        imitates=False,
         reads=("input", "history", "turn", "system", "system_prompt", "answer"),
     )
     for form in JUDGED

@@ -1,7 +1,7 @@
 """What a layout is: its name, the columns that mark it, and the function that reads a row of it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from whet.core.records import Origin, Record
 from whet.data.layouts.fields import (
@@ -34,13 +34,12 @@ class Layout:
     keeps: tuple[str, ...] = ()
     fits: Callable[[Row], bool] = _any_row
     has_turns: bool = True  # whether its cells may hold turns, whose keys are then looked at
+    imitates: bool = True  # whether its completion is to be imitated, and is not one side of a comparison
+    understands: frozenset[str] = field(init=False)  # every column that is read, or refused, by the layout itself
+    uses: frozenset[str] = field(init=False)  # the columns that are no longer needed beside the record
 
-    @property
-    def understands(self) -> frozenset[str]:
-        """Every column that is read, or refused, by the layout itself."""
-        return frozenset((*self.columns, *self.reads))
-
-    @property
-    def uses(self) -> frozenset[str]:
-        """The columns that are no longer needed beside the record."""
-        return (frozenset(self.columns) | frozenset(self.reads) - {"target"}) - frozenset(self.keeps)
+    def __post_init__(self) -> None:
+        understands = frozenset((*self.columns, *self.reads))
+        kept = (frozenset({"target"}) - frozenset(self.columns)) | frozenset(self.keeps)
+        object.__setattr__(self, "understands", understands)
+        object.__setattr__(self, "uses", understands - kept)

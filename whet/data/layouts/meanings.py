@@ -24,6 +24,7 @@ _TOOLS = "descriptions of tools that the prompt would hold; whet reads texts"
 _ALL_THE_SAME = "to take such rows all the same, data.ignore"
 _ASKED = "a part of the question that nothing reads; join it to the prompt or question, such as"
 _USERS = "it says that another turn than the assistant's is to be learned; only answers are"
+_COMPARED = "false, beside completions that are compared, of which it says nothing"
 _BEFORE = "thoughts of an answer before the last one; left out, as chat templates leave them out"
 
 
@@ -58,7 +59,7 @@ class Meaning:
     """What one key, under all its names, does to a row when its value `applies`; `example` is such a value.
 
     `used_by` names who writes it; `what` is said of it to the user. What is `of_question` matters where a single text
-    is asked, and not where a whole conversation is given.
+    is asked, and not where a whole conversation is given; what is `of_imitated` completions not where two are compared.
     """
 
     names: tuple[str, ...]
@@ -68,6 +69,7 @@ class Meaning:
     example: Any
     applies: Callable[[Any], bool] = _is_there
     of_question: bool = False
+    of_imitated: bool = False
 
 
 # Columns beside those that a layout reads.
@@ -86,6 +88,7 @@ COLUMNS: tuple[Meaning, ...] = (
         used_by="TRL, LLaMA-Factory, Axolotl, ms-swift (KTO)",
         example=False,
         applies=_is_false,
+        of_imitated=True,
     ),
     Meaning(
         names=("label", "kto_tag"),
@@ -304,24 +307,32 @@ def examine(row: Row, layout: Layout, named: Set[str] = frozenset()) -> Iterator
 
     Columns that are `named` by a person have their meaning.
     """
-    asks_a_text = any(isinstance(row.get(name), str) for name in _QUESTIONS if name in layout.understands)
     for column, value in row.items():
         if column in layout.understands:
-            yield from _turns(column, value) if layout.has_turns else ()
+            if layout.has_turns and isinstance(value, list | dict):
+                yield from _turns(column, value)
         elif column not in named and _is_there(value):
-            yield from _column(row, column, layout, asks_a_text=asks_a_text)
+            yield from _column(row, column, layout)
 
 
-def _column(row: Row, column: str, layout: Layout, *, asks_a_text: bool) -> Iterator[Told]:
+def _asks_a_text(row: Row, layout: Layout) -> bool:
+    """Whether a question stands in a column as a text, and not within a conversation."""
+    return any(isinstance(row.get(name), str) for name in _QUESTIONS if name in layout.understands)
+
+
+def _column(row: Row, column: str, layout: Layout) -> Iterator[Told]:
     if layout.name in _TAKE_ANYTHING and may_answer(column):
         yield from _answering(row, column, layout)
         return
     for meaning in _BY_COLUMN.get(column.casefold(), ()):
-        if not meaning.applies(row[column]) or (meaning.of_question and not asks_a_text):
+        if not meaning.applies(row[column]) or (meaning.of_question and not _asks_a_text(row, layout)):
             continue
-        if meaning.effect == "refused":
+        if meaning.of_imitated and not layout.imitates:
+            yield Told(f"{column}: {_COMPARED}")
+        elif meaning.effect == "refused":
             raise BadRow(column, f"{meaning.what}; {_ALL_THE_SAME}: [{column}]")
-        yield Told(f"{column}: {meaning.what}")
+        else:
+            yield Told(f"{column}: {meaning.what}")
 
 
 def _answering(row: Row, column: str, layout: Layout) -> Iterator[Told]:

@@ -13,10 +13,10 @@ from whet.data.layouts.fields import (
     Told,
     answer_in,
     as_text,
+    differ_visibly,
     finite,
     prompt_of,
     text_in,
-    visible,
 )
 from whet.data.layouts.layout import Part
 from whet.data.layouts.turns import asked_in, last_answer, messages_of, turns_of, with_system
@@ -43,7 +43,7 @@ SCORE_COLUMNS = (
 
 def compared(prompt: Prompt, chosen: str, rejected: str, names: tuple[str, str], margin: Any = None) -> Comparison:
     """The comparison of two texts that can be told apart; `names` are the fields of the better and the worse one."""
-    if visible(chosen) == visible(rejected):
+    if not differ_visibly(chosen, rejected):
         blanks = "" if chosen == rejected else " but for blanks"
         raise BadRow(names[1], f"the same text as {names[0]}{blanks}")
     by = None if margin is None else float(finite(margin, "margin"))

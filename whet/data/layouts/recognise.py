@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from whet.core.records import Origin, Prompt, Record, prompt_in
+from whet.core.records import Conversation, Origin, Prompt, prompt_in
 from whet.data.layouts import LAYOUTS
 from whet.data.layouts.fields import BadRow, Row, Skipped, Told, text_in
 from whet.data.layouts.layout import Layout, Part
@@ -39,30 +39,49 @@ def read_row(
     think: bool,
     named: Set[str] = frozenset(),
     beside: Mapping[str, Any] | None = None,
+    strict: bool = True,
 ) -> tuple[Part, ...]:
     """What is in a row of a known layout: records, one but for trees and pairs, what was left out, what is to be told.
 
     `BadRow` names the field that is absent, wrong, or changes the row's meaning, unless a person named or ignored it.
-    The columns that the layout does not use stay beside each record, with those of `beside`, which nobody looks at.
+    The columns that the layout does not use stay beside each record, with those of `beside`, which nobody looks at. Not
+    strict, what changes the meaning is told and refuses nothing.
     """
     for column in layout.columns:
         if row.get(column) is None:
             raise BadRow(column, "missing or null")
-    told = tuple(dict.fromkeys(examine(row, layout, named)))
+    told = _told(row, layout, named, strict=strict)
     slice_ = "all" if row.get("slice") is None else text_in(row, "slice")
     unused = {name: cell for name, cell in row.items() if name not in layout.uses and name != "slice"}
     read = layout.read(row, origin, think)
     parts = read if isinstance(read, Sequence) else (read,)
-    return (*(_complete(part, slice_, unused | dict(beside or {})) for part in parts), *told)
+    if beside:
+        unused |= beside
+    return (*(_complete(part, slice_, unused) for part in parts), *told)
+
+
+def _told(row: Row, layout: Layout, named: Set[str], *, strict: bool) -> tuple[Told, ...]:
+    """What is to be told of the row, each thing once; not strict, also that for which it would be refused."""
+    told: list[Told] = []
+    try:
+        told += examine(row, layout, named)
+    except BadRow as bad:
+        if strict:
+            raise
+        told.append(Told(f"{bad.field}: {bad.reason}"))
+    return tuple(dict.fromkeys(told)) if told else ()
 
 
 def _complete(part: Part, slice_: str, beside: Row) -> Part:
     """The record with its row's slice and the columns that stay beside it."""
     if isinstance(part, Skipped | Told):
         return part
-    prompt = replace(prompt_in(part), slice=slice_, columns=beside)
-    return _with_prompt(part, prompt)
-
-
-def _with_prompt(record: Record, prompt: Prompt) -> Record:
-    return prompt if isinstance(record, Prompt) else replace(record, prompt=prompt)
+    bare = prompt_in(part)
+    prompt = Prompt(messages=bare.messages, origin=bare.origin, answer=bare.answer, slice=slice_, columns=beside)
+    match part:
+        case Prompt():
+            return prompt
+        case Conversation():
+            return Conversation(prompt=prompt, completion=part.completion)
+        case _:
+            return replace(part, prompt=prompt)

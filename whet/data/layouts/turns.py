@@ -78,6 +78,8 @@ def messages_of(turns: Iterable[Turn]) -> tuple[Message, ...]:
 
 def with_system(row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The messages behind the row's `system` or `system_prompt`, unless they begin with that turn themselves."""
+    if "system" not in row and "system_prompt" not in row:
+        return messages
     texts = {name: text for name in ("system", "system_prompt") if (text := optional_text(row, name)).strip()}
     if not texts:
         return messages

@@ -1,6 +1,6 @@
 """What preparation did, on the terminal: how sources were understood, where rows went, what is left out, what binds."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,15 @@ from rich.text import Text
 from whet.core.records import PURPOSES
 from whet.core.runlog import printable
 from whet.core.terminal import Page
+from whet.core.told import told_lines
 from whet.data.proof.check import Proof
 from whet.data.proof.shortfall import shortfalls
 
-__all__ = ["example_line", "show_proof", "show_split", "told_lines"]
+__all__ = ["example_line", "show_proof", "show_split"]
 
 Entry = Mapping[str, Any]
 # So much is shown of sources, reasons and clusters; the manifest has the rest.
-_SOURCES, _REASONS, _CLUSTERS, _NAMES = 3, 4, 3, 8
+_SOURCES, _REASONS, _CLUSTERS = 3, 4, 3
 _SHOWN_SLICES = ("long_tail", "out_of_distribution")
 _WIDEST = 100
 
@@ -28,25 +29,6 @@ def example_line(source: Entry, *, width: int = 90) -> str:
     parts = [" ".join(part.split()) for part in (example.get("prompt"), said) if part]
     room = width // max(1, len(parts))
     return printable(" -> ".join(part if len(part) <= room else f"{part[: room - 2]} …" for part in parts))
-
-
-def told_lines(source: Entry) -> Iterator[str]:
-    """What of a source was not read, what changes nothing here though elsewhere it would, what stays beside rows."""
-    if source["left_out"]:
-        yield f"not read, by their names: {_list(source['left_out'])}"
-    if source["ignored"]:
-        yield f"ignored, as was asked: {_list(source['ignored'])}"
-    for what, rows in sorted(source["told"].items(), key=lambda pair: (-pair[1], pair[0]))[:_REASONS]:
-        yield f"{rows:,} rows have {what}"
-    if len(source["told"]) > _REASONS:
-        yield f"and {len(source['told']) - _REASONS} more such keys and columns; manifest.json names them"
-    if source["kept"]:
-        yield f"beside the rows, for rewards: {_list(source['kept'])}"
-
-
-def _list(names: Iterable[str]) -> str:
-    shown = list(names)
-    return printable(", ".join(shown[:_NAMES]) + (f" and {len(shown) - _NAMES} more" if len(shown) > _NAMES else ""))
 
 
 def show_split(page: Page, manifest: Entry, rejected: Sequence[Entry], *, out: Path) -> None:

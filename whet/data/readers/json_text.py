@@ -112,7 +112,7 @@ class Window:
         """The next piece of text, "" at the end."""
         text = ""
         while not text and not self.is_whole:
-            raw = self._stream.read(_PIECE_BYTES)
+            raw = self._stream.read(min(_PIECE_BYTES, self._most + 1))
             self.is_whole = not raw
             try:
                 text = self._decoder.decode(raw, final=self.is_whole)

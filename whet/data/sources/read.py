@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from whet.core.recipe import DataSettings
 from whet.core.recipe.data import SourceSettings
 from whet.core.records import Origin, Record, Rejected, prompt_in
 from whet.data.layouts.fields import BadRow, Skipped, Told
-from whet.data.layouts.layout import Layout
+from whet.data.layouts.layout import Layout, Part
 from whet.data.layouts.recognise import read_row
 from whet.data.readers.files import ENDINGS, file_rows
 from whet.data.readers.lines import Broken
@@ -77,13 +77,19 @@ class Source:
 
 
 def read_sources(
-    source: str | SourceSettings, settings: DataSettings, *, seed: int, is_held_out: bool = False
+    source: str | SourceSettings,
+    settings: DataSettings,
+    *,
+    seed: int,
+    is_held_out: bool = False,
+    is_strict: bool = True,
 ) -> list[Source]:
     """Read every row of what a source stands for: one source, or one for each file of a folder.
 
-    `is_held_out` rows are not learned from: of a folder the files that are called test or the like are theirs.
+    Rows that are held out are not learned from: of a folder the files that are called test or the like are theirs. Not
+    strict, columns and keys that would refuse a row are told: of a benchmark only the questions matter.
     """
-    request = request_for(source, settings, is_held_out=is_held_out)
+    request = request_for(source, settings, is_held_out=is_held_out, is_strict=is_strict)
     if request.name == _EMBEDDED:
         return [_understood(_EMBEDDED, None, arithmetic_rows(settings.arithmetic, seed=seed), request)]
     path = _local_path(request.name)
@@ -182,9 +188,9 @@ class _RowRead:
     told: tuple[Told, ...] = ()
 
     @property
-    def kept(self) -> Iterator[str]:
+    def kept(self) -> Iterable[str]:
         """The columns that stay beside the row's records."""
-        return iter(prompt_in(self.records[0]).columns if self.records else ())
+        return prompt_in(self.records[0]).columns if self.records else ()
 
 
 def _file_source(name: str, path: Path, request: Request) -> Source:
@@ -208,17 +214,31 @@ def _read(name: str, columns: Columns, rows: Iterator[Any], request: Request) ->
                 held_out = Skipped("split", "held out by its column: test, validation or the like")
                 yield _RowRead(skipped=(_rejected(origin, columns, held_out, row),))
                 continue
+            beside = columns.ignored_in(row)
             parts = read_row(
-                columns.layout, fields, origin, think=request.thinks, named=named, beside=columns.ignored_in(row)
+                columns.layout,
+                fields,
+                origin,
+                think=request.thinks,
+                named=named,
+                beside=beside,
+                strict=request.is_strict,
             )
         except BadRow as bad:
             yield _RowRead(rejected=_rejected(origin, columns, bad, row))
             continue
-        yield _RowRead(
-            records=tuple(part for part in parts if not isinstance(part, Skipped | Told)),
-            skipped=tuple(_rejected(origin, columns, part, row) for part in parts if isinstance(part, Skipped)),
-            told=tuple(part for part in parts if isinstance(part, Told)),
-        )
+        yield _row_read(parts, origin, columns, row)
+
+
+def _row_read(parts: Sequence[Part], origin: Origin, columns: Columns, row: Any) -> _RowRead:
+    """The parts of a row by what they are; nearly all rows are one record."""
+    if len(parts) == 1 and not isinstance(parts[0], Skipped | Told):
+        return _RowRead(records=(parts[0],))
+    return _RowRead(
+        records=tuple(part for part in parts if not isinstance(part, Skipped | Told)),
+        skipped=tuple(_rejected(origin, columns, part, row) for part in parts if isinstance(part, Skipped)),
+        told=tuple(part for part in parts if isinstance(part, Told)),
+    )
 
 
 def _rejected(origin: Origin, columns: Columns, bad: BadRow | Skipped, row: Any) -> Rejected:
@@ -241,8 +261,10 @@ def _understood(name: str, sha256: str | None, rows: Iterator[Any], request: Req
             if row.rejected is not None:
                 rejected.append(row.rejected)
             skipped.extend(row.skipped)
-            told.update(part.what for part in row.told)
-            kept.update(row.kept)
+            if row.told:
+                told.update(part.what for part in row.told)
+            if row.kept:
+                kept.update(row.kept)
             yield from row.records
 
     records = shelved(taken())

@@ -26,6 +26,7 @@ class Request:
     split: str
     has_all_columns: bool  # whether a column that is named and not there is an error
     is_held_out: bool  # whether it is read to be evaluated on, or to be looked for, and not to be learned from
+    is_strict: bool  # whether what changes a row's meaning refuses it; of a benchmark only the questions matter
     thinks: bool
     max_row_bytes: int
 
@@ -36,7 +37,9 @@ class Request:
         return Reading(fields=frozenset(self.columns), columns=named, max_row_bytes=self.max_row_bytes)
 
 
-def request_for(source: str | SourceSettings, settings: DataSettings, *, is_held_out: bool = False) -> Request:
+def request_for(
+    source: str | SourceSettings, settings: DataSettings, *, is_held_out: bool = False, is_strict: bool = True
+) -> Request:
     """The source as it stands in `data.source`, `preferences`, `pinned` or `benchmarks`.
 
     The columns of `data.columns` must all be there in the only source; of several, in those that cannot be understood
@@ -53,6 +56,7 @@ def request_for(source: str | SourceSettings, settings: DataSettings, *, is_held
         split=settings.split if own is None or own.split is None else own.split,
         has_all_columns=is_only or (own is not None and own.columns is not None),
         is_held_out=is_held_out,
+        is_strict=is_strict,
         thinks=settings.completion == "think",
         max_row_bytes=settings.max_row_bytes,
     )
