@@ -190,7 +190,7 @@ class _RowRead:
     @property
     def kept(self) -> Iterable[str]:
         """The columns that stay beside the row's records."""
-        return prompt_in(self.records[0]).columns if self.records else ()
+        return prompt_in(self.records[0]).columns.keys() if self.records else ()
 
 
 def _file_source(name: str, path: Path, request: Request) -> Source:
