@@ -97,3 +97,9 @@ def test_every_recipe_of_the_repository_is_valid() -> None:
 
 def test_no_verb_of_the_package_is_hidden_by_a_module() -> None:
     assert not set(whet.__all__) & {name.removeprefix("whet.") for name in MODULES}
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Pytest imports them by their bare names, and would stop at the second."""
+    names = [path.name for path in Path(__file__).parent.rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
