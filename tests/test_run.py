@@ -1,12 +1,7 @@
 """The whole road: what it leaves, that twice is the same, and that death in any stage changes nothing."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -80,51 +75,6 @@ def test_a_finished_run_is_not_done_again_and_another_recipe_is_refused(finished
     assert "<td>rl</td>" in run._repr_html_()
     with pytest.raises(RunFolderError, match=r"sft\.learning_rate: 0\.001 in the folder, 0\.002 now"):
         whet.run(least_recipe, run=finished_run, quiet=True, sft={"learning_rate": 2e-3})
-
-
-def start(recipe: Path, run: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "whet.cli", "run", str(recipe), "--run", str(run), "--quiet"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-
-def kill_when(recipe: Path, run: Path, appears: str) -> None:
-    """SIGKILL the run as soon as a file appears, in the middle of whatever it does."""
-    process = start(recipe, run)
-    deadline = time.monotonic() + 600
-    while not (run / appears).exists():
-        assert process.poll() is None, f"ended before {appears}"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-
-
-def test_death_in_any_stage_changes_nothing(finished_run: Path, least_recipe: Path, tmp_path: Path) -> None:
-    run = tmp_path / "killed"
-    for place in (
-        "sft/checkpoints/step-000002",
-        "reward_model/metrics.jsonl",
-        "rl/rollouts/step-000003.jsonl",
-        "evaluation/items/base.jsonl",
-    ):
-        kill_when(least_recipe, run, place)
-        assert not (run / "report.html").exists()
-    assert start(least_recipe, run).wait() == 0
-    assert_same_run(finished_run, run)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", range(12))
-def test_death_at_any_moment_changes_nothing(
-    finished_run: Path, least_recipe: Path, tmp_path: Path, moment: int
-) -> None:
-    run = tmp_path / "killed"
-    process = start(least_recipe, run)
-    time.sleep(4 + moment)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert start(least_recipe, run).wait() == 0
-    assert_same_run(finished_run, run)
 
 
 def test_a_damaged_newest_checkpoint_costs_only_its_steps(

@@ -232,6 +232,15 @@ def test_report_again(whet: Whet, finished_run: Path, tmp_path: Path) -> None:
     assert (run / "report.html").exists()
 
 
+def test_a_report_names_what_is_damaged(whet: Whet, finished_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run", symlinks=True)
+    rollouts = run / "rl" / "rollouts" / "step-000001.jsonl"
+    rollouts.write_bytes(rollouts.read_bytes()[:100])
+    code, out, err = whet("report", run)
+    assert (code, out) == (0, f"{run}/report.html\n")
+    assert err == "report: rl/rollouts/step-000001.jsonl is not what rl wrote\n"
+
+
 def test_tokens_view(whet: Whet) -> None:
     code, out, _ = whet("tokens", "view", "3+4", "--completion", "<answer>7</answer>")
     assert code == 0

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import pytest
 
 from whet.core.errors import DataError, did_you_mean
 from whet.core.files import (
+    append_json_line,
     atomic_directory,
     content_id,
     is_leftover,
@@ -81,6 +83,80 @@ def test_the_names_of_what_is_not_whole(tmp_path: Path) -> None:
         assert is_leftover(partial.name)
     assert not is_leftover(".lock")
     assert not is_leftover("model.partial-7")
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "mkdir"])
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    write_text(tmp_path / "a", "old")
+    with atomic_directory(tmp_path / "model") as partial:
+        (partial / "weights").write_text("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        for name, write in (
+            ("a", lambda: write_text(tmp_path / "a", "new")),
+            ("model", lambda: atomic_directory(tmp_path / "model").__enter__()),
+        ):
+            if (name, call) in (("a", "mkdir"), ("model", "replace"), ("model", "fsync")):
+                continue
+            with pytest.raises(OSError, match="No space left") as caught:
+                write()
+            assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / name))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "model"]
+    assert (tmp_path / "a").read_text() == "old"
+    assert (tmp_path / "model" / "weights").read_text() == "old"
+
+
+def test_what_a_library_says_of_the_disk_is_understood(tmp_path: Path) -> None:
+    """In the words of safetensors and of tokenizers, wherever in the folder it was."""
+
+    def rust() -> None:
+        with atomic_directory(tmp_path / "model"):
+            raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    def inside() -> None:
+        with atomic_directory(tmp_path / "model") as partial:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded", str(partial / "config.json"))
+
+    def another() -> None:
+        with atomic_directory(tmp_path / "model"):
+            raise FileNotFoundError(errno.ENOENT, "No such file", "rows.jsonl")
+
+    for fail, number, name in (
+        (rust, errno.ENOSPC, str(tmp_path / "model")),
+        (inside, errno.EDQUOT, str(tmp_path / "model")),
+        (another, errno.ENOENT, "rows.jsonl"),
+    ):
+        with pytest.raises(OSError, match=r".") as caught:
+            fail()
+        assert (caught.value.errno, caught.value.filename) == (number, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_line_that_does_not_fit_names_its_file(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        append_json_line(tmp_path / "metrics.jsonl", {"step": 1})
+    assert caught.value.filename == str(tmp_path / "metrics.jsonl")
+
+
+@pytest.mark.parametrize("line", [b'{"step": 2', b"\xff\n", b"1" * 5000 + b"\n", b"[" * 100_000 + b"\n"])
+def test_a_damaged_line_is_named(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "m.jsonl").write_bytes(b'{"step": 1}\n' + line)
+    rows = read_json_lines(tmp_path / "m.jsonl")
+    assert next(rows) == {"step": 1}
+    if not line.endswith(b"\n"):
+        assert list(rows) == []
+        return
+    with pytest.raises(DataError, match=r"m\.jsonl:2: not valid JSON"):
+        next(rows)
 
 
 def test_parts_of_an_id_do_not_run_together() -> None:

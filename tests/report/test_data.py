@@ -152,7 +152,10 @@ def test_a_damaged_file_costs_its_part_and_is_named(run: Path, tmp_path: Path) -
     del manifest["clusters"]
     (own / "data" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataError, match=r"manifest\.json: has no 'clusters'"):
-        write_report(own)
+        section(own)
+    page = write_report(own).read_text()
+    assert "data/manifest.json: has no &#39;clusters&#39;; it was damaged or edited" in page
+    assert 'id="data"' not in page
 
 
 def test_many_sources_and_reasons_are_summed_up(run: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from whet.core.stage_record import StageRecord
 from whet.report.page import write_report
 from whet.report.pictures.figure import thinned
 from whet.report.pictures.lines import lines
@@ -27,6 +28,10 @@ def hostile_run(finished_run: Path, tmp_path: Path) -> Path:
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     example = run / "sft" / "example.json"
     example.write_text(json.dumps({"tokens": [{"id": 1, "text": HOSTILE, "is_trained": True}]}))
+    for stage in ("sft", "rl"):  # a stage that wrote this
+        record = StageRecord(run, stage)
+        done = record.complete()
+        record.finish({key: value for key, value in done.items() if key != "outputs"}, inputs=done["inputs"])
     return run
 
 

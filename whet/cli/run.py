@@ -2,6 +2,7 @@
 """The verbs that train and evaluate: a recipe, or one stage of it and what that needs."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from whet.cli.app import PLAIN, RunOptions, Settings, app, existing_run, fail, r
 from whet.cli.flags import settings_help
 from whet.core.recipe import STAGES, Stage
 from whet.core.recipe.file import LoadedRecipe
+from whet.core.runlog import printable
 
 __all__ = ["evaluate", "report", "reward_model", "rl", "run_", "sft"]
 
@@ -136,7 +138,11 @@ def evaluate(*recipe: Settings, options: RunOptions = PLAIN) -> None:
 
 @app.command
 def report(run: Path, /) -> None:
-    """Draw a run's report again from its folder."""
+    """Draw a run's report again from its folder; what of it is damaged is named, and left out."""
     from whet.report.page import write_report
+    from whet.report.run_files import RunFiles
 
-    print(write_report(existing_run(run)))
+    page = write_report(existing_run(run))
+    for line in RunFiles.read(run).damaged:
+        print(f"report: {printable(line)}", file=sys.stderr)
+    print(page)

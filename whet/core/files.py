@@ -28,6 +28,7 @@ __all__ = [
     "write_json_lines",
     "write_sealed",
     "write_text",
+    "writing",
 ]
 
 
@@ -95,21 +96,49 @@ def _is_alive(process: int) -> bool:
     return process > 0
 
 
+# How libraries that are written in Rust say what the operating system told them.
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """An error of the operating system meanwhile becomes an `OSError` that names this path.
+
+    A write knows no name, and libraries tell of a full disk in their own ways.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (error.filename is not None and not _is_hidden(error.filename)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except Exception as error:
+        found = _SYSTEM_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+
+
+def _is_hidden(path: str | bytes | int) -> bool:
+    return isinstance(path, int) or any(map(is_leftover, Path(os.fsdecode(path)).parts))
+
+
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A stream to fill: a crash at any moment leaves either the old file or the new one, never a part of either."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = _hidden(path)
-    try:
-        with partial.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -138,7 +167,7 @@ def write_json_lines(path: Path, rows: Iterable[Any]) -> None:
 
 def append_json_line(path: Path, row: Any) -> None:
     """Append one line and flush it to the operating system; a reader never sees half a line before its newline."""
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+    with writing(path), path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -148,7 +177,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, no JSON, a number without end, nested without end
         raise DataError(f"{path}: not valid JSON ({error}); it was damaged or edited after it was written") from error
 
 
@@ -171,13 +200,13 @@ def _seal(record: Mapping[str, Any]) -> str:
 
 def read_json_lines(path: Path) -> Iterator[Any]:
     """Rows of a file that whet wrote; a last line without its newline (a crash while appending) is left out."""
-    with path.open(encoding="utf-8") as stream:
+    with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
+                yield json.loads(line.decode())
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path}:{number}: not valid JSON ({error})") from error
 
 
@@ -189,27 +218,33 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     renamed away first, so a crash between the two renames leaves the older content under its hidden name only for
     that instant.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = _hidden(target)
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
-        yield partial
-        for file in sorted(partial.rglob("*")):
-            if file.is_file():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-            else:
-                _sync_directory(file)
-        _sync_directory(partial)
-        if target.exists():
-            old = _hidden(target, "old")
-            target.rename(old)
-            partial.rename(target)
-            shutil.rmtree(old)
-        else:
-            partial.rename(target)
-        _sync_directory(target.parent)
-    except BaseException:
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
-        raise
+        partial.mkdir()
+        try:
+            yield partial
+            _sync_tree(partial)
+            if target.exists():
+                old = _hidden(target, "old")
+                target.rename(old)
+                partial.rename(target)
+                shutil.rmtree(old)
+            else:
+                partial.rename(target)
+            _sync_directory(target.parent)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _sync_tree(folder: Path) -> None:
+    """Every file of the folder, then every folder, is on the disk."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        else:
+            _sync_directory(file)
+    _sync_directory(folder)

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from whet.core.errors import RecipeError, RunFolderError
-from whet.core.files import is_leftover, sweep_leftovers, write_json, write_text
+from whet.core.files import is_leftover, sweep_leftovers, write_json, write_text, writing
 from whet.core.recipe import Recipe, Stage
 from whet.core.recipe.text import read_value, read_yaml
 from whet.core.runlog import printable
@@ -116,8 +116,9 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path}: this file system has no locks ({error.strerror}); choose a --run on another"
             ) from error
-        os.truncate(handle, 0)
-        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        with writing(self.path / ".lock"):
+            os.truncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         return handle
 
     def _has_work(self) -> bool:

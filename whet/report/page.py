@@ -9,12 +9,13 @@ from typing import Any
 
 import jinja2
 
+from whet.core.errors import DataError, first_line
 from whet.core.files import write_text
 from whet.core.recipe import Recipe
 from whet.core.records import PURPOSES
 from whet.core.runfolder import flatten
-from whet.report.data import read_data_section
-from whet.report.pictures import run_figures
+from whet.report.data import DataSection, read_data_section
+from whet.report.pictures import drawn_figures
 from whet.report.pictures.figure import STAGE_NAMES
 from whet.report.run_files import MAIN_SETS, SLICES, RunFiles, main_set
 
@@ -27,10 +28,11 @@ def write_report(run: Path) -> Path:
     """Write `report.html` into the run folder, atomically, and return its path.
 
     The page loads nothing, runs nothing but its own bundled chart code (named by hash in its content security policy),
-    and shows whatever a model wrote as text.
+    and shows whatever a model wrote as text. A damaged file costs its part, and the page names it at its head.
     """
     files = RunFiles.read(run)
-    drawn = run_figures(files)
+    drawn, undrawn = drawn_figures(files)
+    data, unread = _data_section(run, files)
     charts = (_HERE / "vendor" / "charts.min.js").read_text(encoding="utf-8")
     starter = (_HERE / "page.js").read_text(encoding="utf-8")
     style = (_HERE / "page.css").read_text(encoding="utf-8")
@@ -40,7 +42,8 @@ def write_report(run: Path) -> Path:
     environment.filters |= {"percent": _percent, "points": _points, "visible": _visible, "seconds": _seconds}
     page = environment.get_template("page.html.jinja").render(
         files=files,
-        data=read_data_section(run / "data", files.manifest) if files.manifest else None,
+        data=data,
+        damaged=[*files.damaged, *unread, *undrawn],
         figures=drawn,
         specs=_harmless_json({key: figure.vega_lite for key, figure in drawn.items()}),
         stages=STAGE_NAMES,
@@ -58,6 +61,17 @@ def write_report(run: Path) -> Path:
     path = run / "report.html"
     write_text(path, page)
     return path
+
+
+def _data_section(run: Path, files: RunFiles) -> tuple[DataSection | None, list[str]]:
+    """The section, or the line that says why there is none."""
+    if files.manifest is None:
+        return None, []
+    try:
+        return read_data_section(run / "data", files.manifest), []
+    except (DataError, LookupError, TypeError, AttributeError) as error:
+        cause = first_line(error).removeprefix(f"{run}/")
+        return None, [f"{cause}" if isinstance(error, DataError) else f"data/manifest.json cannot be shown ({cause})"]
 
 
 def _policy(charts: str, starter: str, style: str) -> str:

@@ -7,6 +7,7 @@ Pictures read `RunFiles` alone; they open no file and know no stage's code.
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from whet.core.errors import first_line
 from whet.report.pictures.accuracy import accuracy
 from whet.report.pictures.entropy import entropy
 from whet.report.pictures.figure import Figure
@@ -24,7 +25,7 @@ from whet.report.pictures.shares import shares
 from whet.report.pictures.verdicts import verdicts
 from whet.report.run_files import RunFiles
 
-__all__ = ["PICTURES", "run_figures"]
+__all__ = ["PICTURES", "drawn_figures", "run_figures"]
 
 PICTURES: Mapping[str, Callable[[RunFiles], Figure | None]] = {
     "accuracy": accuracy,
@@ -48,5 +49,18 @@ PICTURES: Mapping[str, Callable[[RunFiles], Figure | None]] = {
 
 def run_figures(files: RunFiles) -> dict[str, Figure]:
     """Every picture that the run has data for, by its name."""
-    drawn = {name: draw(files) for name, draw in PICTURES.items()}
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    return drawn_figures(files)[0]
+
+
+def drawn_figures(files: RunFiles) -> tuple[dict[str, Figure], list[str]]:
+    """The pictures, and a line for each that the run has data for and that cannot be drawn from it."""
+    drawn, problems = {}, []
+    for name, draw in PICTURES.items():
+        try:
+            figure = draw(files)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problems.append(f"the picture {name} cannot be drawn ({type(error).__name__}: {first_line(error)})")
+            continue
+        if figure is not None and figure.data:
+            drawn[name] = figure
+    return drawn, problems
