@@ -96,7 +96,7 @@ class Loaded:
         self.model, self.tokenizer, self.context, self.dtype = model, None, 55, torch.bfloat16
 
     def template(self, settings: TemplateSettings) -> SimpleNamespace:
-        return SimpleNamespace(ends=(1,))
+        return SimpleNamespace(ends=(1,), told=())
 
 
 def parameters_of(model: nn.Module) -> dict[str, Tensor]:
