@@ -14,6 +14,7 @@ from whet.core.records import Prompt, Rollout, Score
 from whet.core.runlog import Progress
 from whet.rollout.sampling import SamplingSettings
 from whet.train import policy
+from whet.train.examples import Dropped
 from whet.train.policy import train_policy
 
 __all__ = ["GROUPS", "Group", "ScriptedStage", "settings_with"]
@@ -43,6 +44,8 @@ def settings_with(**fields: object) -> RlSettings:
             "prompts_per_step": 4,
             "num_generations": 3,
             "max_completion_length": 4,
+            "max_prompt_length": 33,
+            "max_dropped_share": 0.5,
             "temperature": 0.7,
             "top_p": 0.9,
             "top_k": 1,
@@ -88,12 +91,14 @@ class ScriptedStage:
         self.calls: list[tuple[list[str], int, SamplingSettings, list[int]]] = []
         self.said: list[str] = []
         self.weights = "digest"
+        self.limits: dict[str, int] = {}
+        self.dropped: list[Dropped] = []
         prompts = [make_prompt(text) for text in groups]
         loaded = Loaded(self.model)
         monkeypatch.setattr(policy, "load_model", lambda name, *, device: loaded)
         monkeypatch.setattr(policy, "weights_digest", lambda name: self.weights)
         monkeypatch.setattr(policy, "open_for_training", lambda folder, purpose: prompts)
-        monkeypatch.setattr(policy, "usable_prompts", lambda rows, words, **limits: (rows, []))
+        monkeypatch.setattr(policy, "usable_prompts", self._usable)
         monkeypatch.setattr(policy, "Sampler", lambda model, template: self)
         monkeypatch.setattr(policy, "save_model", lambda *positional, **named: None)
 
@@ -120,6 +125,10 @@ class ScriptedStage:
         """The log without its times."""
         lines = [json.loads(line) for line in (self.out / "metrics.jsonl").read_text().splitlines()]
         return [{name: value for name, value in line.items() if not name.startswith("time/")} for line in lines]
+
+    def _usable(self, prompts: list[Prompt], words: object, **limits: int) -> tuple[list[Prompt], list[Dropped]]:
+        self.limits = limits
+        return prompts, self.dropped
 
     def sample(
         self, prompts: Sequence[Prompt], *, samples: int, settings: SamplingSettings, seeds: Sequence[int]

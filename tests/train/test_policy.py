@@ -11,6 +11,7 @@ from scripted_policy import GROUPS, Group, ScriptedStage, settings_with
 
 from whet.core.errors import RunFolderError, TrainingStoppedError
 from whet.core.records import Prompt, Rollout, Score
+from whet.train.examples import Dropped
 from whet.train.policy import prompts_for_step
 
 # Every completion was cut off; the rewards differ.
@@ -128,6 +129,20 @@ def test_fewer_prompts_than_a_step_takes_are_refused(make_stage: Callable[..., S
     stage = make_stage()
     with pytest.raises(TrainingStoppedError, match=r"has 4 prompts that can be used, but a step takes 5 .* to 4, or"):
         stage.train(settings_with(prompts_per_step=5))
+
+
+def test_rows_that_cannot_be_used_are_counted_and_too_many_stop_the_stage(
+    make_stage: Callable[..., ScriptedStage],
+) -> None:
+    # 4 of 8 rows are the half that settings_with allows, 5 of 9 are more
+    stage = make_stage()
+    stage.dropped = [Dropped(id=str(row), source="here", row=row, reason="too long", tokens=99) for row in range(4)]
+    assert stage.train(settings_with(steps=1))["dropped"] == {"too long": 4}
+    assert stage.limits == {"max_prompt_length": 33, "context": 55}
+    assert len((stage.out / "dropped.jsonl").read_text().splitlines()) == 4
+    stage.dropped.append(stage.dropped[0])
+    with pytest.raises(TrainingStoppedError, match="rl: 5 of 9 rows were dropped"):
+        stage.train(settings_with(steps=1))
 
 
 def test_every_step_has_its_number_of_different_prompts(make_stage: Callable[..., ScriptedStage]) -> None:

@@ -22,7 +22,7 @@ from whet.data.prepare import prepare
 from whet.models.tokenizer import load_tokenizer
 from whet.rewards.combine import RewardSum
 from whet.tokens.template import Template
-from whet.train.examples import preference_examples, sft_groups
+from whet.train.examples import preference_examples, sft_groups, usable_prompts
 from whet.train.policy import train_policy
 from whet.train.reward_model import train_reward_model
 from whet.train.sft import train_sft
@@ -143,6 +143,38 @@ def test_rows_too_long_are_dropped_with_a_reason(make_prompt: Callable[..., Prom
         require_examples("sft", 1, {"longer than max_length": 2}, limit=0.1)
     with pytest.raises(TrainingStoppedError, match="no row is left"):
         require_examples("sft", 0, {}, limit=0.1)
+
+
+def test_prompts_need_room_for_an_answer(make_prompt: Callable[..., Prompt]) -> None:
+    template = Template(load_tokenizer("whet:tiny"), TemplateSettings())
+    prompt = make_prompt("1 2 3")
+    length = len(template.prompt_ids(prompt))
+
+    def reasons(**limits: int | None) -> list[str]:
+        kept, dropped = usable_prompts([prompt], template, **{"max_prompt_length": 99, **limits})  # type: ignore[arg-type]
+        assert kept == ([] if dropped else [prompt])
+        assert all(row.tokens == length for row in dropped)
+        return [row.reason for row in dropped]
+
+    assert reasons(max_prompt_length=length) == []
+    assert reasons(max_prompt_length=length - 1) == ["longer than max_prompt_length"]
+    assert reasons(context=length + 1) == []
+    assert reasons(context=length) == ["as long as the model's context"]
+
+
+def test_a_ranking_is_as_long_as_its_longest_completion(make_prompt: Callable[..., Prompt]) -> None:
+    template = Template(load_tokenizer("whet:tiny"), TemplateSettings())
+    ranking = Ranking(prompt=make_prompt("1 2"), completions=("1", "1 2 3 4"), ranks=(0, 1))
+    length = len(template.prompt_ids(ranking.prompt)) + len(template.completion_ids("1 2 3 4"))
+    tied = Ranking(prompt=make_prompt(), completions=("a", "b"), ranks=(0, 0))
+
+    def reasons(row: Ranking, **limits: int | None) -> list[str]:
+        return [one.reason for one in preference_examples([row], template, **{"max_length": 99, **limits})[1]]  # type: ignore[arg-type]
+
+    assert reasons(ranking, max_length=length, context=length) == []
+    assert reasons(ranking, max_length=length - 1) == ["longer than max_length"]
+    assert reasons(ranking, context=length - 1) == ["longer than the model's context"]
+    assert reasons(tied) == ["all completions are tied"]
 
 
 def test_pairs_of_a_ranking(make_prompt: Callable[..., Prompt]) -> None:

@@ -1,6 +1,6 @@
 """Supervised fine-tuning: cross-entropy on the completions, best weights by validation loss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class SftTask:
         return len(self.train)
 
     def micro_batches(self, rows: Sequence[int]) -> list[FlatBatch]:
-        return self._cut([self.train[row] for row in rows])
+        return list(self._cut([self.train[row] for row in rows]))
 
     def denominator(self, batches: Sequence[FlatBatch]) -> float:
         self._trained_tokens = sum(int(batch.mask_BT.sum()) for batch in batches)
@@ -58,14 +58,16 @@ class SftTask:
         """Mean loss per token over every validation row, the same mask and denominator as in training."""
         if not self.validation:
             return None
-        batches = self._cut(self.validation)
+        total, tokens = 0.0, 0
         with torch.no_grad():
-            total = sum(float(self.losses(batch).sum(dtype=torch.float64)) for batch in batches)
-        return total / sum(int(batch.mask_BT.sum()) for batch in batches)
+            for batch in self._cut(self.validation):
+                total += float(self.losses(batch).sum(dtype=torch.float64))
+                tokens += int(batch.mask_BT.sum())
+        return total / tokens
 
-    def _cut(self, groups: Sequence[TokenGroup]) -> list[FlatBatch]:
-        device = self.decoder.device
-        return [flat_batch(piece, device=device) for piece in micro_batches(groups, max_tokens=self.max_tokens)]
+    def _cut(self, groups: Sequence[TokenGroup]) -> Iterator[FlatBatch]:
+        for piece in micro_batches(groups, max_tokens=self.max_tokens):
+            yield flat_batch(piece, device=self.decoder.device)
 
 
 def train_sft(
