@@ -5,7 +5,7 @@ Legend: P prompt, G completion of the same prompt, B = P x G completion, T token
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -67,6 +67,14 @@ class Learned:
 
     stats: StepStats
     tally: TokenTally
+
+    def metrics(self) -> dict[str, float | int | None]:
+        return {
+            **self.tally.metrics(),
+            "train/loss": self.stats.loss,
+            "train/grad_norm": self.stats.grad_norm,
+            "train/skipped_updates": self.stats.skipped,
+        }
 
 
 class PolicyTrainer:
@@ -269,51 +277,63 @@ def _train(
     """The loop, from the last whole checkpoint on if there is any; how many updates were skipped as not finite."""
     settings, policy = trainer.settings, trainer.policy.model
     checkpoints = Checkpoints(out / "checkpoints", keep=settings.save_total_limit, start=start)
-    log = MetricsLog(out / "metrics.jsonl")
-    non_finite, dead = NonFiniteGuard("rl"), DeadSignalGuard(limit=settings.max_dead_steps)
-    news = RewardNews()
-    start_step = skipped = 0
+    log, guards, news = MetricsLog(out / "metrics.jsonl"), _Guards(settings), RewardNews()
+    start_step = 0
     if restored := checkpoints.restore(policy, trainer.optimizer):
-        start_step, skipped = restored.step, restored.state["skipped_updates"]
-        non_finite.skipped_in_a_row = restored.state["skipped_in_a_row"]
-        dead.dead_in_a_row = restored.state["dead_in_a_row"]
+        start_step = restored.step
+        guards.go_on(restored.state)
         progress.say(f"rl: going on after step {start_step} of {settings.steps}", *restored.skipped)
     log.truncate_to(start_step)
     with progress.bar("rl", total=settings.steps, done=start_step) as bar:
         for step in range(start_step, settings.steps):
-            clock = Clock()
+            clock, done = Clock(), step + 1
             chosen = prompts_for_step(prompts, step=step, count=settings.prompts_per_step, seed=seed)
             rollouts = trainer.sample(chosen, seed=seed, step=step)
             clock.lap("time/sample_s")
             scores = trainer.reward(rollouts)
             advantages_PG = trainer.advantages(scores)
             clock.lap("time/score_s")
-            progress.say(*(f"rl: {said}" for said in news.lines(step + 1, rollouts, scores)))
+            progress.say(*(f"rl: {said}" for said in news.lines(done, rollouts, scores)))
             learned = trainer.update(rollouts, advantages_PG, step=step, seed=seed)
             clock.lap("time/update_s")
             line = {
-                "step": step + 1,
+                "step": done,
                 **reward_metrics(rollouts, scores),
                 **rollout_metrics(rollouts, advantages_PG),
-                **learned.tally.metrics(),
-                "train/loss": learned.stats.loss,
-                "train/grad_norm": learned.stats.grad_norm,
-                "train/skipped_updates": learned.stats.skipped,
+                **learned.metrics(),
                 "train/learning_rate": trainer.learning_rate(step),
                 **clock.laps,
             }
-            write_rollouts(out, step + 1, rollouts, scores, advantages_PG)
+            write_rollouts(out, done, rollouts, scores, advantages_PG)
             log.write(line)
             bar.advance(line)
-            skipped += learned.stats.skipped
-            non_finite.watch(step + 1, learned.stats)
-            dead.watch(step + 1, trainer.dead_signal(rollouts, scores, advantages_PG))
-            if (step + 1) % settings.save_steps == 0 or step + 1 == settings.steps:
-                require_finite_weights(policy, "rl", step + 1)
-                standing = {
-                    "skipped_updates": skipped,
-                    "skipped_in_a_row": non_finite.skipped_in_a_row,
-                    "dead_in_a_row": dead.dead_in_a_row,
-                }
-                checkpoints.save(step + 1, policy, trainer.optimizer, standing)
-    return skipped
+            guards.watch(done, learned.stats, trainer.dead_signal(rollouts, scores, advantages_PG))
+            if done % settings.save_steps == 0 or done == settings.steps:
+                require_finite_weights(policy, "rl", done)
+                checkpoints.save(done, policy, trainer.optimizer, guards.standing())
+    return guards.skipped_updates
+
+
+class _Guards:
+    """What stops the loop, and what a checkpoint must hold of it."""
+
+    def __init__(self, settings: RlSettings) -> None:
+        self.non_finite, self.dead = NonFiniteGuard("rl"), DeadSignalGuard(limit=settings.max_dead_steps)
+        self.skipped_updates = 0
+
+    def watch(self, step: int, stats: StepStats, dead: DeadSignal | None) -> None:
+        self.skipped_updates += stats.skipped
+        self.non_finite.watch(step, stats)
+        self.dead.watch(step, dead)
+
+    def standing(self) -> dict[str, int]:
+        return {
+            "skipped_updates": self.skipped_updates,
+            "skipped_in_a_row": self.non_finite.skipped_in_a_row,
+            "dead_in_a_row": self.dead.dead_in_a_row,
+        }
+
+    def go_on(self, standing: Mapping[str, int]) -> None:
+        self.skipped_updates = standing["skipped_updates"]
+        self.non_finite.skipped_in_a_row = standing["skipped_in_a_row"]
+        self.dead.dead_in_a_row = standing["dead_in_a_row"]
