@@ -16,7 +16,7 @@ from whet.core.runlog import Progress
 from whet.core.seeds import seed_for
 from whet.evaluation import run as evaluation
 from whet.evaluation.metrics import mean_interval, wilson
-from whet.evaluation.run import evaluate_stages, result_lines
+from whet.evaluation.run import evaluate_stages, result_lines, summarise
 from whet.evaluation.tasks.task import Task
 from whet.rollout.sampling import SamplingSettings
 
@@ -237,8 +237,9 @@ def test_comparisons_by_hand(evaluate: Callable[..., dict[str, Any]]) -> None:
     assert base.startswith(" base:  25.0% of 4 unseen prompts (final), 90% interval 5.8% to 64.4%")
     assert base.endswith("; the verifier failed on 1 more")
     assert sft == "  sft:  60.0% of 5 unseen prompts (final), 90% interval 27.2% to 85.7%"
-    assert last.startswith("base -> sft: +25.0 points, 90% interval -")
-    assert last.endswith("; 1 won, 0 lost, p = 1")
+    # of 1 / 4 0.0579 to 0.6438, of 2 / 4 0.1824 to 0.8176, phi 0: 0.25 - sqrt(0.3176^2 + 0.3938^2) and
+    # 0.25 + sqrt(0.3176^2 + 0.1921^2)
+    assert last == "base -> sft: +25.0 points, 90% interval -25.6 to +62.1; 1 won, 0 lost, p = 1"
 
 
 def test_how_the_models_are_asked(evaluate: Callable[..., dict[str, Any]], make_prompt: Callable[..., Prompt]) -> None:
@@ -285,3 +286,29 @@ def test_a_verifier_that_fails_on_everything_is_told(
     assert (rate["n"], rate["accuracy"], rate["low"], rate["unscorable"], rate["pass_at"]) == (0, None, None, 5, {})
     assert results["comparisons"] == []
     assert result_lines(results)[1:] == ["  sft: the verifier failed on all 5 unseen prompts (final)"]
+
+
+def test_each_later_stage_is_compared_with_each_earlier_one() -> None:
+    # base 0 of 2, sft 1 of 2, rl 2 of 2
+    items = [
+        {
+            "stage": stage,
+            "purpose": "final",
+            "slice": "all",
+            "prompt_id": prompt,
+            "correct": right,
+            "verdict": "correct" if right else "wrong",
+            "tokens": 3,
+            "samples": 0,
+            "samples_correct": None,
+        }
+        for stage, rights in (("base", (False, False)), ("sft", (True, False)), ("rl", (True, True)))
+        for prompt, right in zip("pq", rights, strict=True)
+    ]
+    found = summarise(items, ["base", "sft", "rl"], SETTINGS)["comparisons"]
+    told = [(pair["a"], pair["b"], pair["on"], pair["difference"]) for pair in found]
+    assert told == [("base", "sft", "final", 0.5), ("sft", "rl", "final", 0.5), ("base", "rl", "final", 1.0)]
+    # what is told last is the last stage against the one before it, without SFT against the base
+    two = summarise([item for item in items if item["stage"] != "sft"], ["base", "rl"], SETTINGS)
+    lines = result_lines({**two, "confidence": 0.9})
+    assert lines[-1].startswith("base -> rl: +100.0 points, 90% interval ")
