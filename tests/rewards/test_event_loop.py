@@ -1,7 +1,9 @@
 import asyncio
 import contextlib
+import gc
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -140,7 +142,20 @@ def test_a_blocked_loop_beside_a_running_one_is_given_up() -> None:
         stop.append(True)
 
 
-def test_the_users_own_interrupt_goes_through() -> None:
+def test_the_thread_of_a_loop_ends_with_it(loop: EventLoop) -> None:
+    before = set(threading.enumerate())
+
+    async def notebook() -> str:
+        return str(loop.run(asyncio.sleep(0, "there"), limit_s=LONG_S))
+
+    assert asyncio.run(notebook()) == "there"
+    (thread,) = set(threading.enumerate()) - before
+    loop.close()
+    thread.join(LONG_S)
+    assert not thread.is_alive()
+
+
+def test_the_users_own_interrupt_goes_through(caplog: pytest.LogCaptureFixture) -> None:
     async def reward(completion: str) -> float:
         raise KeyboardInterrupt
 
@@ -150,6 +165,24 @@ def test_the_users_own_interrupt_goes_through() -> None:
     with pytest.raises(KeyboardInterrupt):
         call(reward)
     assert call(fine) == [1.0, 1.0, 1.0]
+    # nothing of it is told again once its tasks are gone
+    gc.collect()
+    assert caplog.records == []
+
+
+def test_what_a_task_of_the_rewards_own_fails_with_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def fails() -> None:
+        raise ValueError("nobody waits for me")
+
+    async def reward(completions: Sequence[str]) -> list[float]:
+        task = asyncio.get_running_loop().create_task(fails())
+        await asyncio.sleep(0)
+        del task
+        return [1.0] * 3
+
+    assert call(reward) == [1.0, 1.0, 1.0]
+    gc.collect()
+    assert [record.message.splitlines()[0] for record in caplog.records] == ["Task exception was never retrieved"]
 
 
 def test_exit_of_a_task_that_the_reward_began_is_its_failure() -> None:

@@ -53,7 +53,7 @@ class EventLoop:
 
     def _run_here(self, coroutine: Coroutine[Any, Any, Any], limit_s: float) -> Any:
         if self._here is None or self._here.is_closed():
-            self._here = asyncio.new_event_loop()
+            self._here = _new_loop()
         task = self._here.create_task(coroutine)
         try:
             with time_limit(limit_s, again_s=_AGAIN_S):
@@ -66,7 +66,7 @@ class EventLoop:
 
     def _run_elsewhere(self, coroutine: Coroutine[Any, Any, Any], limit_s: float) -> Any:
         if self._elsewhere is None:
-            self._elsewhere = asyncio.new_event_loop()
+            self._elsewhere = _new_loop()
             threading.Thread(target=_serve, args=(self._elsewhere,), name="whet rewards", daemon=True).start()
         future = asyncio.run_coroutine_threadsafe(coroutine, self._elsewhere)
         if concurrent.futures.wait([future], timeout=limit_s).done:
@@ -74,6 +74,18 @@ class EventLoop:
         future.cancel()
         self._elsewhere = None  # it may be blocked for ever; the next call begins on a new one
         raise OutOfTime
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(_tell)
+    return loop
+
+
+def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody fetched from a task is told, but not what ended the whole call and was raised there."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt | SystemExit | OutOfTime):
+        loop.default_exception_handler(context)
 
 
 def _can_run_here() -> bool:
