@@ -66,7 +66,15 @@ def test_each_table_names_every_file_of_its_folder() -> None:
     assert files_of(REWARDS.values()) == folder_files("rewards/verifiers")
     assert files_of(VIEWS.values()) == folder_files("data/alike/views") - {"found"}
     assert files_of(READERS.values()) == folder_files("data/readers") - {"files", "json_list", "json_text", "lines"}
-    layouts = folder_files("data/layouts") - {"expressions", "fields", "layout", "meanings", "recognise", "turns"}
+    layouts = folder_files("data/layouts") - {
+        "examine",
+        "expressions",
+        "fields",
+        "layout",
+        "meanings",
+        "recognise",
+        "turns",
+    }
     assert files_of(layout.read for layout in LAYOUTS) == layouts
     assert files_of(TASKS.values()) == folder_files("evaluation/tasks") - {"task"}
     assert files_of(OPTIMIZERS.values()) == {"optimizers"}

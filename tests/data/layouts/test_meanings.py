@@ -8,8 +8,9 @@ import pytest
 
 from whet.core.records import Comparison, Conversation, Message, Origin, Record, prompt_in
 from whet.data.layouts import LAYOUTS
+from whet.data.layouts.examine import may_answer
 from whet.data.layouts.fields import BadRow, Skipped, Told
-from whet.data.layouts.meanings import COLUMNS, TURN_KEYS, Meaning, may_answer
+from whet.data.layouts.meanings import COLUMNS, TURN_KEYS, Meaning
 from whet.data.layouts.recognise import read_row, recognise
 
 ORIGIN = Origin(source="rows.jsonl", row=0)
@@ -34,7 +35,7 @@ def read(row: Mapping[str, Any]) -> tuple[Record, list[str]]:
     return record, [part.what for part in parts if isinstance(part, Told)]
 
 
-def _is_own(base: str, name: str) -> bool:
+def _is_read(base: str, name: str) -> bool:
     """Whether the layout reads the column itself."""
     layout = recognise(BASES[base])
     assert layout is not None
@@ -45,13 +46,11 @@ def _is_own(base: str, name: str) -> bool:
 @pytest.mark.parametrize(("name", "meaning"), EACH_COLUMN)
 def test_a_column_has_its_effect_beside_every_layout(base: str, name: str, meaning: Meaning) -> None:
     row = BASES[base] | {name: meaning.example}
-    if meaning.effect == "honoured" or (_is_own(base, name) and name not in BASES[base]):
-        pytest.skip("read by the layout, which has tests of its own")
+    if meaning.effect == "honoured" or recognise(row) != recognise(BASES[base]) or _is_read(base, name):
+        return  # read by a layout, which has tests of its own
     if meaning.of_question and base in ("messages", "ShareGPT"):
         record, told = read(row)  # a whole conversation needs no more than itself
         assert (prompt_in(record).columns[name], told) == (meaning.example, [])
-    elif name in BASES[base]:
-        assert base == "preferences"
     elif meaning.of_imitated and base == "preferences":
         record, told = read(row)
         assert told == [f"{name}: false, beside completions that are compared, of which it says nothing"]
@@ -69,7 +68,8 @@ def test_a_column_has_its_effect_beside_every_layout(base: str, name: str, meani
 @pytest.mark.parametrize(("name", "meaning"), EACH_COLUMN)
 def test_a_column_without_a_value_changes_nothing(name: str, meaning: Meaning) -> None:
     for empty in (None, "", [], {}):
-        if empty is not None and meaning.effect == "honoured" and not (name.startswith("system") and empty == ""):
+        is_read = name.startswith(("system", "rejected_"))
+        if is_read and empty is not None and not (name.startswith("system") and empty == ""):
             continue  # what a layout reads must be of its type
         assert read(BASES["messages"] | {name: empty})[1] == []
 
@@ -103,6 +103,18 @@ def test_a_system_text_is_the_first_turn_of_every_layout(base: str, name: str) -
         Message(role="user", content="3+2?"),
     )
     assert (name in prompt_in(record).columns, told) == (False, [])
+
+
+def test_a_system_text_where_nobody_is_asked_is_told() -> None:
+    record, told = read({"text": "Once upon a time", "system": "Be brief."})
+    assert (prompt_in(record).messages, prompt_in(record).columns) == ((), {"system": "Be brief."})
+    assert told == ["system: a system turn beside a text that nobody is asked for"]
+
+
+def test_a_rejected_response_beside_other_rows_than_messages_is_refused() -> None:
+    for base in ("prompt and completion", "ShareGPT", "Alpaca"):
+        with pytest.raises(BadRow, match="which is read beside messages alone"):
+            read(BASES[base] | {"rejected_response": "6"})
 
 
 def test_a_system_text_beside_a_system_turn_must_be_the_same() -> None:
@@ -163,6 +175,13 @@ def test_what_comes_beside_a_prompt_and_may_answer_it_is_refused_unless_an_answe
         ("response_length", False),
         ("label_confidence", False),
         ("generated_by", False),
+        ("text", True),
+        ("content", True),
+        ("prompt_text", False),
+        ("gt", True),
+        ("Loser", True),
+        ("答案", True),
+        ("Réponse", True),
         ("difficulty", False),
         ("kwargs", False),
     ],

@@ -7,7 +7,7 @@ import pytest
 from whet.core.records import Conversation, Origin
 from whet.data.layouts.fields import BadRow, Skipped, Told
 from whet.data.layouts.recognise import read_row, recognise
-from whet.data.layouts.turns import Turn, as_turns, last_answer, turns_of
+from whet.data.layouts.turns import Turn, last_answer, turns_in, turns_of
 
 ORIGIN = Origin(source="rows.jsonl", row=0)
 ASKED = {"role": "user", "content": "3+2?"}
@@ -125,6 +125,14 @@ def test_what_a_turn_may_not_hold(turn: dict[str, Any], field: str, reason: str)
     assert reason in caught.value.reason
 
 
+def test_keys_of_parts_and_parts_of_questions() -> None:
+    """What a question holds is context whatever is said of learning it."""
+    content = [{"type": "text", "text": "3+2?", "train": False, "cache_control": {}, "b": 1}]
+    record, _, told = parts([ASKED | {"content": content}, {"role": "assistant", "content": "5"}])
+    assert record.prompt.text == "3+2?"
+    assert told == ["b of a part: a key that nothing reads", "cache_control of a part: a key that nothing reads"]
+
+
 def test_speakers_in_any_case_and_of_every_program() -> None:
     names = ("Human", "USER", "prompter", "ipython", "tool_response", "Assistant", "ai")
     roles = [turn.role for name in names for turn in turns_of([{"from": name, "value": "a"}], "x")]
@@ -141,7 +149,7 @@ def test_the_last_answer_must_be_the_assistants_and_learned() -> None:
 
 
 def test_turns_in_a_cell() -> None:
-    assert as_turns([ASKED, 3, {"content": "no speaker"}]) == [ASKED]
-    assert as_turns(ASKED) == [ASKED]
-    assert as_turns({"messages": [ASKED], "tools": []}) == [ASKED]
-    assert as_turns("text") == as_turns(None) == as_turns({"messages": 5}) == []
+    assert list(turns_in([3, ASKED, {"content": "no speaker"}], "x")) == [("x[1]", ASKED)]
+    assert list(turns_in(ASKED, "chosen")) == [("chosen", ASKED)]
+    assert list(turns_in({"messages": [ASKED], "tools": []}, "input")) == [("input.messages[0]", ASKED)]
+    assert not [*turns_in("text", "x"), *turns_in(None, "x"), *turns_in({"messages": 5}, "x")]

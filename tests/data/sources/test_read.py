@@ -222,6 +222,27 @@ def test_a_folder_saved_by_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read(folder, DataSettings(split="dev"))
 
 
+def test_pictures_of_a_data_set_are_refused_and_never_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    picture = {"bytes": b"no picture at all", "path": None}
+    rows = datasets.Dataset.from_list([ROWS[0] | {"image": picture}, ROWS[1] | {"image": None}])
+    rows.cast_column("image", datasets.Image()).save_to_disk(str(tmp_path / "saved"))
+    source = read(tmp_path / "saved")
+    assert [(row.origin.row, row.field) for row in source.rejected] == [(0, "image")]
+    ignored = read(tmp_path / "saved", DataSettings(ignore=("image",)))
+    assert prompt_in(ignored.records[0]).columns == {"image": picture}
+
+
+def test_a_long_row_of_a_data_set_is_refused(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    rows = [*ROWS, {"prompt": "x" * 2000, "completion": "y"}]
+    datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / "saved"))
+    source = read(tmp_path / "saved", DataSettings(max_row_bytes=1000))
+    assert [(row.origin.row, row.reason[:30]) for row in source.rejected] == [(3, "a row of more than 1,000 bytes")]
+
+
 def test_a_hub_data_set_with_a_card_goes_through_load_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

@@ -5,30 +5,24 @@
     told       the row is taken, and counted: elsewhere this would change something, here it does not
 
 Any other key of a turn is told too; any other column stays beside the row, for rewards, and is listed. With
-`data.ignore` a person says that a column or key changes nothing. Sources: docs/data.md. Add a meaning: a line here.
+`data.ignore` a person says that a column or key changes nothing. Where a name stands twice, its value or its layout
+decides. `examine` looks rows over by this table. Sources: docs/data.md. Add a meaning: a line here.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from whet.data.layouts.fields import BadRow, Row, Told
-from whet.data.layouts.layout import Layout
-from whet.data.layouts.turns import LEARNED_KEYS, REASONING_KEYS, as_turns, role_of
+from whet.data.layouts.turns import LEARNED_KEYS, REASONING_KEYS
 
-__all__ = ["COLUMNS", "TURN_KEYS", "Meaning", "examine", "may_answer"]
+__all__ = ["COLUMNS", "TURN_KEYS", "Meaning", "is_there"]
 
 _PICTURES = "pictures, sounds or films, without which the words mean something else; whet reads texts"
 _TOOLS = "descriptions of tools that the prompt would hold; whet reads texts"
-_ALL_THE_SAME = "to take such rows all the same, data.ignore"
 _ASKED = "a part of the question that nothing reads; join it to the prompt or question, such as"
-_USERS = "it says that another turn than the assistant's is to be learned; only answers are"
-_COMPARED = "false, beside completions that are compared, of which it says nothing"
-_BEFORE = "thoughts of an answer before the last one; left out, as chat templates leave them out"
 
 
-def _is_there(value: Any) -> bool:
+def is_there(value: Any) -> bool:
     """Neither null nor empty."""
     return value is not None and value != "" and value != [] and value != {}
 
@@ -43,7 +37,7 @@ def _is_no_verdict(value: Any) -> bool:
 
 
 def _is_not_users(value: Any) -> bool:
-    return _is_there(value) and str(value).casefold() not in ("user", "human")
+    return is_there(value) and str(value).casefold() not in ("user", "human")
 
 
 def _is_true(value: Any) -> bool:
@@ -51,7 +45,7 @@ def _is_true(value: Any) -> bool:
 
 
 def _is_not_final(value: Any) -> bool:
-    return _is_there(value) and value != "final"
+    return is_there(value) and value != "final"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +61,7 @@ class Meaning:
     what: str
     used_by: str
     example: Any
-    applies: Callable[[Any], bool] = _is_there
+    applies: Callable[[Any], bool] = is_there
     of_question: bool = False
     of_imitated: bool = False
 
@@ -79,6 +73,13 @@ COLUMNS: tuple[Meaning, ...] = (
         effect="honoured",
         what="the system turn, in front of every layout's prompt",
         used_by="LLaMA-Factory, Axolotl, ms-swift, OpenOrca",
+        example="Be brief.",
+    ),
+    Meaning(
+        names=("system", "system_prompt"),
+        effect="told",
+        what="a system turn beside a text that nobody is asked for",
+        used_by="",
         example="Be brief.",
     ),
     Meaning(
@@ -103,6 +104,13 @@ COLUMNS: tuple[Meaning, ...] = (
         effect="honoured",
         what="beside `messages`: the worse answer of a comparison",
         used_by="ms-swift",
+        example="No.",
+    ),
+    Meaning(
+        names=("rejected_response", "rejected_messages"),
+        effect="refused",
+        what="the worse answer of a comparison, which is read beside messages alone; name both sides in data.columns",
+        used_by="own data",
         example="No.",
     ),
     Meaning(
@@ -274,123 +282,3 @@ TURN_KEYS: tuple[Meaning, ...] = (
         example="Ann",
     ),
 )
-
-# Words in a column's name that say it may hold what answers the prompt, and words that say it does not.
-_ANSWERING = frozenset(
-    "answer answers response responses completion completions solution solutions output outputs reply replies target "
-    "targets gold golden truth rationale reference references label labels correct expected generation generations "
-    "generated sample samples candidates assistant continuation summary translation highlights code sql pairs".split()
-)
-_NOT_ANSWERING = frozenset(
-    "id ids idx index type kind length len count num number source model models date time timestamp format language "
-    "lang url tokens token category confidence rate score scores name names path file license version by at on start "
-    "end zip postal country area error status".split()
-)
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_QUESTIONS = ("prompt", "question", "instruction", "input")
-# Layouts that one column marks, so that they fit nearly anything.
-_TAKE_ANYTHING = ("prompts", "text")
-
-
-def may_answer(column: str) -> bool:
-    """Whether a column, by its name, may hold the answer or the completion of the prompt beside it.
-
-    >>> [may_answer(name) for name in ("canonical_solution", "bestAnswer", "answer_type", "level")]
-    [True, True, False, False]
-    """
-    words = {word.casefold() for word in _WORDS.findall(column)}
-    return bool(words & _ANSWERING) and not words & _NOT_ANSWERING
-
-
-def examine(row: Row, layout: Layout, named: Set[str] = frozenset()) -> Iterator[Told]:
-    """What is to be told of the row's columns and its turns' keys; `BadRow` for those under which it is not taken.
-
-    Columns that are `named` by a person have their meaning.
-    """
-    for column, value in row.items():
-        if column in layout.understands:
-            if layout.has_turns and isinstance(value, list | dict):
-                yield from _turns(column, value)
-        elif column not in named and _is_there(value):
-            yield from _column(row, column, layout)
-
-
-def _asks_a_text(row: Row, layout: Layout) -> bool:
-    """Whether a question stands in a column as a text, and not within a conversation."""
-    return any(isinstance(row.get(name), str) for name in _QUESTIONS if name in layout.understands)
-
-
-def _column(row: Row, column: str, layout: Layout) -> Iterator[Told]:
-    if layout.name in _TAKE_ANYTHING and may_answer(column):
-        yield from _answering(row, column, layout)
-        return
-    for meaning in _BY_COLUMN.get(column.casefold(), ()):
-        if not meaning.applies(row[column]) or (meaning.of_question and not _asks_a_text(row, layout)):
-            continue
-        if meaning.of_imitated and not layout.imitates:
-            yield Told(f"{column}: {_COMPARED}")
-        elif meaning.effect == "refused":
-            raise BadRow(column, f"{meaning.what}; {_ALL_THE_SAME}: [{column}]")
-        else:
-            yield Told(f"{column}: {meaning.what}")
-
-
-def _answering(row: Row, column: str, layout: Layout) -> Iterator[Told]:
-    """A column that may hold the answer: told where one is known, else nobody can say what the row is for."""
-    if layout.name == "prompts" and (row.get("answer") is not None or row.get("target") is not None):
-        yield Told(f"{column}: it may hold an answer too, and is not read")
-        return
-    named = f"{{prompt: text, completion: {column}}}" if layout.name == "text" else f"{{completion: {column}}}"
-    answer = "" if layout.name == "text" else f" or {{answer: {column}}}"
-    raise BadRow(
-        column,
-        f"may hold the answer or the completion and is not read; say what it is, data.columns: {named}{answer}, or "
-        f"that it is for your rewards alone, data.ignore: [{column}]",
-    )
-
-
-def _turns(column: str, value: Any) -> Iterator[Told]:
-    turns = as_turns(value)
-    answers = [number for number, turn in enumerate(turns) if _is_learned_answer(turn)]
-    last = answers[-1] if answers and column != "prompt" else len(turns)
-    for number, turn in enumerate(turns):
-        yield from _turn(turn, f"{column}[{number}]", is_earlier=number < last)
-
-
-def _is_learned_answer(turn: Mapping[str, Any]) -> bool:
-    is_left_out = any(turn.get(key) is not None and not turn[key] for key in LEARNED_KEYS)
-    return _is_assistants(turn) and not is_left_out
-
-
-def _is_assistants(turn: Mapping[str, Any]) -> bool:
-    try:
-        return role_of(turn.get("role", turn.get("from")), "") == "assistant"
-    except BadRow:
-        return False
-
-
-def _turn(turn: Mapping[str, Any], place: str, *, is_earlier: bool) -> Iterator[Told]:
-    for key, value in turn.items():
-        if key in ("role", "content", "from", "value") or not _is_there(value):
-            continue
-        known = _BY_KEY.get(str(key).casefold(), ())
-        for meaning in known:
-            if meaning.effect == "refused" and meaning.applies(value):
-                raise BadRow(f"{place}.{key}", f"{meaning.what}; {_ALL_THE_SAME}: [{key}]")
-            if meaning.effect == "told" and meaning.applies(value):
-                yield Told(f"{key} of a turn: {meaning.what}")
-        if key in REASONING_KEYS and is_earlier:
-            yield Told(f"{key} of a turn: {_BEFORE}")
-        if key in LEARNED_KEYS and value and not _is_assistants(turn):
-            yield Told(f"{key} of a turn: {_USERS}")
-        if not known:
-            yield Told(f"{str(key)[:40]} of a turn: a key that nothing reads")
-
-
-def _by_name(meanings: tuple[Meaning, ...]) -> Mapping[str, tuple[Meaning, ...]]:
-    names = {name for meaning in meanings for name in meaning.names}
-    return {name: tuple(meaning for meaning in meanings if name in meaning.names) for name in names}
-
-
-_BY_COLUMN = _by_name(tuple(meaning for meaning in COLUMNS if meaning.effect != "honoured"))
-_BY_KEY = _by_name(TURN_KEYS)

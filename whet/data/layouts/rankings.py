@@ -67,11 +67,11 @@ def scored(row: Row, origin: Origin, think: bool) -> Sequence[Part]:
 
 
 def holds_grades(column: str) -> Callable[[Row], bool]:
-    """Whether the cells of a column are lists of objects that each have a grade."""
+    """Whether the cells of a column are lists with objects in them that have a grade."""
 
     def fits(row: Row) -> bool:
         cell = row.get(column)
-        return isinstance(cell, list) and bool(cell) and all(isinstance(one, Mapping) and _grades(one) for one in cell)
+        return isinstance(cell, list) and any(isinstance(one, Mapping) and _grades(one) for one in cell)
 
     return fits
 

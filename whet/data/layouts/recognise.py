@@ -6,9 +6,9 @@ from typing import Any
 
 from whet.core.records import Conversation, Origin, Prompt, prompt_in
 from whet.data.layouts import LAYOUTS
+from whet.data.layouts.examine import examine
 from whet.data.layouts.fields import BadRow, Row, Skipped, Told, text_in
 from whet.data.layouts.layout import Layout, Part
-from whet.data.layouts.meanings import examine
 
 __all__ = ["FIELDS", "is_a_row", "read_row", "recognise"]
 

@@ -3,7 +3,7 @@
 The keys that are honoured here stand in `meanings.TURN_KEYS`, beside those that are refused and those that are told.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,14 @@ from whet.data.layouts.fields import BadRow, Row, as_text, optional_text, text_i
 
 __all__ = [
     "LEARNED_KEYS",
+    "PART_KEYS",
     "REASONING_KEYS",
     "Turn",
-    "as_turns",
     "asked_in",
     "last_answer",
     "messages_of",
     "role_of",
+    "turns_in",
     "turns_of",
     "user_turn",
     "with_system",
@@ -50,6 +51,9 @@ REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 LEARNED_KEYS = ("weight", "train", "training", "loss", "loss_scale")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THOUGHT_PARTS = ("thinking", "reasoning")
+_PART_TEXTS = ("text", "content", "value")
+# What is read of a part of a turn's content.
+PART_KEYS = frozenset({"type", *_PART_TEXTS, *_THOUGHT_PARTS, *LEARNED_KEYS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +114,14 @@ def last_answer(turns: Sequence[Turn], field: str) -> tuple[tuple[Message, ...],
     return messages_of(turns[:-1]), last.answer
 
 
-def as_turns(value: Any) -> list[Mapping[str, Any]]:
-    """The turns in a cell, whether well-formed or not: those of a list, the one that an object is, or its messages."""
-    if isinstance(value, Mapping):
-        value = value.get("messages", [value])
-    turns = value if isinstance(value, list) else []
-    return [turn for turn in turns if isinstance(turn, Mapping) and ("role" in turn or "from" in turn)]
+def turns_in(value: Any, field: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The turns in a cell, well-formed or not, each with its place: of a list, of an object, or the object itself."""
+    if isinstance(value, Mapping) and isinstance(value.get("messages"), list):
+        value, field = value["messages"], f"{field}.messages"
+    is_list = isinstance(value, list)
+    for number, turn in enumerate(value if is_list else [value]):
+        if isinstance(turn, Mapping) and ("role" in turn or "from" in turn):
+            yield f"{field}[{number}]" if is_list else field, turn
 
 
 def role_of(name: object, field: str) -> Role:
@@ -146,13 +152,13 @@ def _turn(turn: Any, place: str) -> Turn | None:
     content, thoughts = turn[content_name], {key: turn[key] for key in REASONING_KEYS if turn.get(key)}
     if role == "system" and content == "":
         return None
-    text, reasoning = _content(content, f"{place}.{content_name}")
+    text, reasoning = _content(content, f"{place}.{content_name}", is_answer=role == "assistant")
     for key, thought in thoughts.items():
         if role != "assistant":
             raise BadRow(f"{place}.{key}", f"thoughts in a turn of the {role}")
         if reasoning:
             raise BadRow(f"{place}.{key}", "thoughts stand twice in this turn")
-        reasoning = _content(thought, f"{place}.{key}")[0]
+        reasoning = _content(thought, f"{place}.{key}", is_answer=True)[0]
     if reasoning and "<think>" in text:
         raise BadRow(f"{place}.{content_name}", "holds <think> beside thoughts of its own")
     return Turn(role=role, content=text, reasoning=reasoning.strip("\n"), is_learned=_is_learned(turn, place))
@@ -177,7 +183,7 @@ def _is_learned(turn: Mapping[str, Any], place: str) -> bool:
     return all(said.values())
 
 
-def _content(value: Any, field: str) -> tuple[str, str]:
+def _content(value: Any, field: str, *, is_answer: bool = False) -> tuple[str, str]:
     """Text and thoughts: a text, or parts of it such as `[{"type": "text", "text": "..."}]`."""
     if not isinstance(value, list):
         return as_text(value, field), ""
@@ -187,12 +193,12 @@ def _content(value: Any, field: str) -> tuple[str, str]:
         kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
         if not isinstance(part, Mapping) or kind not in (*_TEXT_PARTS, *_THOUGHT_PARTS):
             raise BadRow(place, f"a part of type {str(kind)[:40]!r}; only texts are taken")
-        if any(part.get(key) is not None and not part[key] for key in LEARNED_KEYS):
+        if is_answer and any(part.get(key) is not None and not part[key] for key in LEARNED_KEYS):
             raise BadRow(place, "a part that is not to be learned; an answer is learned whole or not at all")
         if kind in _THOUGHT_PARTS:
             thoughts.append(_said(part, place, (str(kind), "text")))
         else:
-            texts.append(_said(part, place, ("text", "content", "value")))
+            texts.append(_said(part, place, _PART_TEXTS))
     return as_text("".join(texts), field), "".join(thoughts)
 
 

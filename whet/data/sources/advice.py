@@ -6,7 +6,7 @@ from typing import Any
 from whet.data.layouts import LAYOUTS
 from whet.data.layouts.layout import Layout
 from whet.data.layouts.meanings import COLUMNS
-from whet.data.layouts.turns import as_turns
+from whet.data.layouts.turns import turns_in
 
 __all__ = ["shown", "unknown"]
 
@@ -123,7 +123,7 @@ def _column_for(field: str, values: Mapping[str, Any]) -> str | None:
     called = {
         column.strip().casefold().replace(" ", "_"): column
         for column in sorted(values, reverse=True)
-        if field != "messages" or as_turns(values[column])
+        if field != "messages" or any(turns_in(values[column], column))
     }
     names = (field, *_CALLED_ELSEWHERE.get(field, ()))
     return field if field in values else next((called[name] for name in names if name in called), None)
